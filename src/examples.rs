@@ -1,0 +1,172 @@
+//! What travels from the encoder on: examples, micro-batches of them, and micro-batches with predictions.
+//!
+//! Plain data: no I/O, no threads, no model.
+
+use crate::record::{LossSum, Rejected};
+
+/// Numbers of a row are padded with zeros to a multiple of this, so that every backend sums in the same lanes.
+pub const LANES: usize = 16;
+
+/// Floats of a dense row of `columns` numbers, padding included.
+///
+/// ```
+/// assert_eq!(tidemill::examples::stride(28), 32);
+/// assert_eq!(tidemill::examples::stride(0), 0);
+/// ```
+pub const fn stride(columns: usize) -> usize {
+    columns.div_ceil(LANES) * LANES
+}
+
+/// A label as it stood in the record. What it means depends on the others, so the engine decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum LabelToken {
+    /// No label: predicted, not learned.
+    Missing,
+    /// `1`, `+1`, `1.0`: positive in both numeric conventions.
+    One,
+    /// `0`, `0.0`: negative.
+    Zero,
+    /// `-1`, `-1.0`: negative.
+    MinusOne,
+    /// `true`, or the `--positive` value.
+    True,
+    /// `false`, or anything but the `--positive` value.
+    False,
+}
+
+/// The encoded records of one chunk, before anything that depends on their order.
+#[derive(Debug, Default)]
+pub struct Examples {
+    /// Place of their chunk in the stream.
+    pub sequence: u64,
+    /// Which source of the run, from 0.
+    pub source: u32,
+    /// Bytes of text they were read from.
+    pub bytes: u64,
+    /// Number of examples.
+    pub rows: usize,
+    /// `rows` x [`stride`] numbers as read; missing and padding are NaN.
+    pub dense: Vec<f32>,
+    /// `rows + 1` offsets into `hash` and `value`.
+    pub row_start: Vec<u32>,
+    /// Full 32-bit feature hashes; masked to the table's size where they are used.
+    pub hash: Vec<u32>,
+    /// Feature values, one a hash.
+    pub value: Vec<f32>,
+    /// One a row.
+    pub label: Vec<LabelToken>,
+    /// One a row, or empty where every weight is 1.
+    pub weight: Vec<f32>,
+    /// Number of each record within its chunk, from 0.
+    pub number: Vec<u32>,
+    /// Records and rejections of the chunk together.
+    pub seen: u32,
+    /// The ids' text, one after the other; empty without an id column.
+    pub id: Vec<u8>,
+    /// End of each id in `id`; empty without an id column.
+    pub id_end: Vec<u32>,
+    /// What could not be used, in order.
+    pub rejected: Vec<Rejected>,
+    /// The best possible loss on these records; known to generated streams alone.
+    pub best_loss: Option<LossSum>,
+}
+
+impl Examples {
+    /// Empties it, keeping the buffers.
+    pub fn clear(&mut self) {
+        self.rows = 0;
+        self.dense.clear();
+        self.row_start.clear();
+        self.hash.clear();
+        self.value.clear();
+        self.label.clear();
+        self.weight.clear();
+        self.number.clear();
+        self.id.clear();
+        self.id_end.clear();
+        self.rejected.clear();
+    }
+
+    /// The id of example `row`, empty without an id column.
+    pub fn id_of(&self, row: usize) -> &[u8] {
+        id_of(&self.id, &self.id_end, row)
+    }
+}
+
+/// Examples that are predicted and learned together: `--batch` of them, fewer only at the end of the stream.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct MicroBatch {
+    /// Number of examples.
+    pub rows: usize,
+    /// `rows` x [`stride`] standardised numbers; missing and padding are 0.
+    pub dense: Vec<f32>,
+    /// `rows + 1` offsets into `hash` and `value`, the first 0.
+    pub row_start: Vec<u32>,
+    /// Full 32-bit feature hashes.
+    pub hash: Vec<u32>,
+    /// Feature values, one a hash.
+    pub value: Vec<f32>,
+    /// 1, 0, or NaN for a record without a label.
+    pub label: Vec<f32>,
+    /// Example weight of each row, 0 or more.
+    pub weight: Vec<f32>,
+    /// Record number in the run, from 1.
+    pub record: Vec<u64>,
+    /// The ids' text, one after the other; empty without an id column.
+    pub id: Vec<u8>,
+    /// End of each id in `id`; empty without an id column.
+    pub id_end: Vec<u32>,
+}
+
+impl MicroBatch {
+    /// Empties it, keeping the buffers.
+    pub fn clear(&mut self) {
+        self.rows = 0;
+        self.dense.clear();
+        self.row_start.clear();
+        self.row_start.push(0);
+        self.hash.clear();
+        self.value.clear();
+        self.label.clear();
+        self.weight.clear();
+        self.record.clear();
+        self.id.clear();
+        self.id_end.clear();
+    }
+
+    /// The hashed features of example `row`.
+    #[inline(always)]
+    pub fn features(&self, row: usize) -> (&[u32], &[f32]) {
+        let range = self.row_start[row] as usize..self.row_start[row + 1] as usize;
+        (&self.hash[range.clone()], &self.value[range])
+    }
+
+    /// The id of example `row`, empty without an id column.
+    pub fn id_of(&self, row: usize) -> &[u8] {
+        id_of(&self.id, &self.id_end, row)
+    }
+}
+
+/// A micro-batch with the predictions made before any of its own labels was learned.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct Scored {
+    /// What was predicted.
+    pub batch: MicroBatch,
+    /// `w.x + b` for each row, within plus and minus [`crate::learner::MAX_LOGIT`].
+    pub logit: Vec<f32>,
+    /// Updates made before the first row was predicted.
+    pub version: u64,
+    /// Whether each labelled row is an update of its own (`record`) or the micro-batch is one (`batch`).
+    pub version_per_record: bool,
+}
+
+fn id_of<'a>(id: &'a [u8], end: &[u32], row: usize) -> &'a [u8] {
+    match end.get(row) {
+        Some(&end_of_row) => {
+            let start = if row == 0 { 0 } else { end[row - 1] };
+            &id[start as usize..end_of_row as usize]
+        }
+        None => &[],
+    }
+}

@@ -1,0 +1,236 @@
+//! `--update record` on the CPU: weights move record by record, rates stand still within a micro-batch.
+//!
+//! The first micro-batch folds its rates after 1, 2, 4, 8, ... records: a model that has seen nothing has no rates
+//! worth freezing, and a wide dense model would overshoot. Later ones fold once, at their end.
+//! An example weight of `h` learns the record `h` times in a row: because the step always lies along the rates times
+//! `x`, the logit after each repetition follows from the one before, and the weights are touched once.
+
+use super::{MAX_LOGIT, Model, Rule, dot, sigmoid, sum_lanes, wide};
+use crate::examples::{LANES, MicroBatch};
+
+/// Buffers kept from one micro-batch to the next.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    /// Rates of the dense columns for the record in hand.
+    dense_rate: Vec<f32>,
+    /// Weights of the dense columns for the record in hand.
+    dense_weight: Vec<f32>,
+    /// Squared gradients of the dense columns, not yet folded.
+    dense_squared: Vec<f32>,
+    /// The record's hashed coordinates.
+    hashed: Vec<[f32; 2]>,
+    /// Rates of the record's hashed features.
+    hashed_rate: Vec<f32>,
+    /// Weights times values of the record's hashed features.
+    product: Vec<f32>,
+    /// Squared residuals of the rows since the last fold.
+    squared: Vec<f32>,
+}
+
+/// Predicts and learns a micro-batch, one record after the other.
+pub(super) fn learn<R: Rule>(
+    rule: R,
+    model: &mut Model,
+    batch: &MicroBatch,
+    scratch: &mut Scratch,
+    out: &mut Vec<f32>,
+) {
+    wide!(self::learn_rows::<R>(rule, model, batch, scratch, out));
+}
+
+/// The versions of this file's functions for AVX2.
+#[cfg(target_arch = "x86_64")]
+mod avx2 {
+    use super::{MicroBatch, Model, Rule, Scratch};
+
+    #[target_feature(enable = "avx2")]
+    pub(super) fn learn_rows<R: Rule>(
+        rule: R,
+        model: &mut Model,
+        batch: &MicroBatch,
+        s: &mut Scratch,
+        out: &mut Vec<f32>,
+    ) {
+        super::learn_rows(rule, model, batch, s, out);
+    }
+}
+
+#[inline(always)]
+fn learn_rows<R: Rule>(rule: R, model: &mut Model, batch: &MicroBatch, s: &mut Scratch, out: &mut Vec<f32>) {
+    s.resize(model.dense_a.len());
+    let warming = model.learned == 0;
+    let (mut fold_start, mut next_fold) = (0, if warming { 1 } else { batch.rows });
+    for row in 0..batch.rows {
+        let logit = learn_row(rule, model, batch, row, s);
+        out.push(logit);
+        if row + 1 == next_fold || row + 1 == batch.rows {
+            fold(rule, model, batch, fold_start, row + 1, s);
+            fold_start = row + 1;
+            next_fold = (2 * next_fold).min(batch.rows);
+        }
+    }
+}
+
+/// Predicts one record, then moves the weights by it; gives the logit.
+#[inline(always)]
+fn learn_row<R: Rule>(rule: R, model: &mut Model, batch: &MicroBatch, row: usize, s: &mut Scratch) -> f32 {
+    let rule = rule.at(model.learned);
+    let free = rule.unpenalised();
+    let width = model.dense_a.len();
+    let x = &batch.dense[row * width..(row + 1) * width];
+    let (hashes, values) = batch.features(row);
+
+    read_dense(rule, model, x, s);
+    let bias_rate = free.rate(model.bias, 1.0);
+    let hashed = read_hashed(rule, model, hashes, values, s);
+    let logit = (dot(&s.dense_weight, x) + hashed + free.weight(model.bias)).clamp(-MAX_LOGIT, MAX_LOGIT);
+
+    let (label, weight) = (batch.label[row], batch.weight[row]);
+    if label.is_nan() || weight == 0.0 {
+        s.squared.push(0.0);
+        return logit;
+    }
+    let (residual, squared) = if weight == 1.0 {
+        let residual = sigmoid(logit) - label;
+        (residual, residual * residual)
+    } else {
+        repeat(logit, label, weight, curvature(bias_rate, x, values, s))
+    };
+    s.squared.push(squared);
+    step_dense(rule, model, x, residual, squared, weight, s);
+    model.bias = free.step(model.bias, residual, bias_rate, weight);
+    step_hashed(rule, model, hashes, values, residual, weight, s);
+    model.learned += 1;
+    model.updates += 1;
+    logit
+}
+
+/// Weights and rates of the dense columns.
+#[inline(always)]
+fn read_dense<R: Rule>(rule: R, model: &Model, x: &[f32], s: &mut Scratch) {
+    let width = x.len();
+    let (a, b) = (&model.dense_a[..width], &model.dense_b[..width]);
+    let (weight, rate) = (&mut s.dense_weight[..width], &mut s.dense_rate[..width]);
+    for j in 0..width {
+        weight[j] = rule.weight([a[j], b[j]]);
+        rate[j] = rule.rate([a[j], b[j]], x[j]);
+    }
+}
+
+/// Gathers the hashed coordinates with their rates; gives their part of the logit.
+#[inline(always)]
+fn read_hashed<R: Rule>(rule: R, model: &Model, hashes: &[u32], values: &[f32], s: &mut Scratch) -> f32 {
+    let mask = model.table.len() - 1;
+    let count = hashes.len();
+    let padded = count.next_multiple_of(LANES);
+    if s.hashed.len() < padded {
+        s.hashed.resize(padded, [0.0; 2]);
+        s.hashed_rate.resize(padded, 0.0);
+        s.product.resize(padded, 0.0);
+    }
+    for (slot, &hash) in s.hashed.iter_mut().zip(hashes) {
+        *slot = model.table[hash as usize & mask];
+    }
+    let (slots, rates) = (&s.hashed[..count], &mut s.hashed_rate[..count]);
+    let products = &mut s.product[..count];
+    for k in 0..count {
+        products[k] = rule.weight(slots[k]) * values[k];
+        rates[k] = rule.rate(slots[k], values[k]);
+    }
+    s.product[count..padded].fill(0.0);
+    let mut lanes = [0.0; LANES];
+    for chunk in s.product[..padded].chunks_exact(LANES) {
+        for k in 0..LANES {
+            lanes[k] += chunk[k];
+        }
+    }
+    sum_lanes(lanes)
+}
+
+/// How far the logit falls per unit of residual: the sum of rate times squared value over the record.
+#[inline(always)]
+fn curvature(bias_rate: f32, x: &[f32], values: &[f32], s: &Scratch) -> f32 {
+    let dense: f32 = x.iter().zip(&s.dense_rate).map(|(x, rate)| rate * x * x).sum();
+    let hashed: f32 = values.iter().zip(&s.hashed_rate).map(|(x, rate)| rate * x * x).sum();
+    dense + hashed + bias_rate
+}
+
+/// The residual, and the squared residuals, of learning a record `weight` times in a row; the last part may be a fraction.
+fn repeat(mut logit: f32, label: f32, weight: f32, curvature: f32) -> (f32, f32) {
+    let (mut residual, mut squared, mut left) = (0.0, 0.0, weight);
+    while left > 0.0 {
+        let one = (sigmoid(logit) - label) * left.min(1.0);
+        logit = (logit - one * curvature).clamp(-MAX_LOGIT, MAX_LOGIT);
+        residual += one;
+        squared += one * one;
+        left -= 1.0;
+    }
+    (residual, squared)
+}
+
+#[inline(always)]
+fn step_dense<R: Rule>(
+    rule: R,
+    model: &mut Model,
+    x: &[f32],
+    residual: f32,
+    squared: f32,
+    weight: f32,
+    s: &mut Scratch,
+) {
+    let width = x.len();
+    let (a, b) = (&mut model.dense_a[..width], &model.dense_b[..width]);
+    let (rate, sum) = (&s.dense_rate[..width], &mut s.dense_squared[..width]);
+    for j in 0..width {
+        a[j] = rule.step([a[j], b[j]], residual * x[j], rate[j], weight)[0];
+        sum[j] += squared * x[j] * x[j];
+    }
+}
+
+#[inline(always)]
+fn step_hashed<R: Rule>(
+    rule: R,
+    model: &mut Model,
+    hashes: &[u32],
+    values: &[f32],
+    residual: f32,
+    weight: f32,
+    s: &Scratch,
+) {
+    let mask = model.table.len() - 1;
+    for k in 0..hashes.len() {
+        let slots = &mut model.table[hashes[k] as usize & mask];
+        slots[0] = rule.step(*slots, residual * values[k], s.hashed_rate[k], weight)[0];
+    }
+}
+
+/// Folds the squared gradients of rows `start..end` into the slots.
+#[inline(always)]
+fn fold<R: Rule>(rule: R, model: &mut Model, batch: &MicroBatch, start: usize, end: usize, s: &mut Scratch) {
+    let free = rule.unpenalised();
+    let width = model.dense_a.len();
+    let (a, b, sum) = (&mut model.dense_a[..width], &mut model.dense_b[..width], &mut s.dense_squared[..width]);
+    for j in 0..width {
+        [a[j], b[j]] = rule.fold([a[j], b[j]], sum[j]);
+        sum[j] = 0.0;
+    }
+    model.bias = free.fold(model.bias, s.squared.iter().sum());
+    let mask = model.table.len() - 1;
+    for row in start..end {
+        let squared = s.squared[row - start];
+        let (hashes, values) = batch.features(row);
+        for (&hash, &value) in hashes.iter().zip(values) {
+            let slots = &mut model.table[hash as usize & mask];
+            *slots = rule.fold(*slots, squared * value * value);
+        }
+    }
+    s.squared.clear();
+}
+
+impl Scratch {
+    fn resize(&mut self, width: usize) {
+        self.dense_rate.resize(width, 0.0);
+        self.dense_weight.resize(width, 0.0);
+        self.dense_squared.resize(width, 0.0);
+    }
+}

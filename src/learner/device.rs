@@ -1,0 +1,1 @@
+//! Opens the backend that the user asked for.

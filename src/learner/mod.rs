@@ -1,0 +1,96 @@
+//! The learner: takes micro-batches, gives them back with predictions, and moves the weights.
+//!
+//! Predictions always come from weights that have not seen the record's label. It does no I/O and reads no clock.
+//! Siblings: [`cpu`] and [`gpu`], which never name each other; the choice between them is [`device::open`].
+
+pub mod cpu;
+pub mod device;
+pub mod gpu;
+pub mod model;
+pub mod optimizer;
+
+use crate::error::Result;
+use crate::examples::{MicroBatch, Scored};
+pub use model::Model;
+pub use optimizer::{Optimizer, Penalty};
+
+/// Logits are kept within plus and minus this; beyond it a 32-bit probability is 0 or 1.
+pub const MAX_LOGIT: f32 = 30.0;
+
+/// The unit of learning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Update {
+    /// Weights move record by record; the optimizer's rates stand still during a micro-batch.
+    Record,
+    /// One step a micro-batch, on the summed gradient of its records.
+    Batch,
+}
+
+/// How to learn; the same for every backend.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Settings {
+    /// The unit of learning.
+    pub update: Update,
+    /// The step rule with its parameters.
+    pub optimizer: Optimizer,
+    /// Penalties on the weights; the bias has none.
+    pub penalty: Penalty,
+    /// Records of a micro-batch.
+    pub batch: usize,
+    /// The hashed table has `2^hash_bits` weights.
+    pub hash_bits: u32,
+    /// Predict only: labels are scored, never learned.
+    pub frozen: bool,
+}
+
+/// How many weights of each kind a learner has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// Numeric columns; a dense row has [`crate::examples::stride`] floats.
+    pub numeric: usize,
+    /// The hashed table has `2^hash_bits` weights.
+    pub hash_bits: u32,
+}
+
+/// A backend: predicts a micro-batch, then learns from it.
+///
+/// ```
+/// use tidemill::examples::MicroBatch;
+/// use tidemill::learner::{cpu, Learner, Model, Optimizer, Penalty, Settings, Shape, Update};
+/// let settings = Settings {
+///     update: Update::Record,
+///     optimizer: Optimizer::Sgd { learning_rate: 0.5, power_t: 0.0 },
+///     penalty: Penalty { l1: 0.0, l2: 0.0 },
+///     batch: 2,
+///     hash_bits: 4,
+///     frozen: false,
+/// };
+/// let model = Model::new(Shape { numeric: 0, hash_bits: 4 }, settings.optimizer, settings.penalty);
+/// let mut learner = cpu::open(model, settings);
+/// let mut batch = MicroBatch::default();
+/// batch.clear();
+/// batch.rows = 1;
+/// batch.row_start.push(0);
+/// (batch.label, batch.weight, batch.record) = (vec![1.0], vec![1.0], vec![1]);
+/// learner.learn(batch)?;
+/// assert_eq!(learner.next_scored()?.map(|s| s.logit), Some(vec![0.0]));
+/// assert_eq!(learner.model()?.bias_weight(), 0.25); // 0.5 * (1 - sigmoid(0))
+/// # Ok::<(), tidemill::error::Error>(())
+/// ```
+pub trait Learner {
+    /// Takes a micro-batch to be predicted, then learned.
+    fn learn(&mut self, batch: MicroBatch) -> Result<()>;
+
+    /// The next micro-batch that is done, in order; `None` when none is ready yet.
+    fn next_scored(&mut self) -> Result<Option<Scored>>;
+
+    /// Waits until every micro-batch taken so far is ready to be fetched.
+    fn finish(&mut self) -> Result<()>;
+
+    /// The weights and slots after every micro-batch taken so far.
+    fn model(&mut self) -> Result<Model>;
+
+    /// A micro-batch whose buffers may be filled again.
+    fn recycle(&mut self, scored: Scored);
+}

@@ -1,0 +1,79 @@
+//! The weights with the optimizer's slots, in a form every backend can start from and give back.
+//!
+//! Plain arrays; reading and writing files is `sink/model.rs`.
+
+use super::{Optimizer, Penalty, Shape};
+use crate::examples::stride;
+use crate::learner::cpu::rule;
+
+/// Weights and optimizer slots. A coordinate is two floats, named by [`Optimizer::slot_names`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Model {
+    /// Numeric columns.
+    pub numeric: usize,
+    /// The hashed table has `2^hash_bits` coordinates.
+    pub hash_bits: u32,
+    /// The rule whose slots these are.
+    pub optimizer: Optimizer,
+    /// The penalties: FTRL's weights depend on them.
+    pub penalty: Penalty,
+    /// First float of each numeric column, [`stride`] of them; the padding stays 0.
+    pub dense_a: Vec<f32>,
+    /// Second float of each numeric column, [`stride`] of them.
+    pub dense_b: Vec<f32>,
+    /// The two floats of the bias.
+    pub bias: [f32; 2],
+    /// The two floats of each hashed coordinate, `2^hash_bits` of them.
+    pub table: Vec<[f32; 2]>,
+    /// Updates made so far: the model's version.
+    pub updates: u64,
+    /// Labelled records learned so far.
+    pub learned: u64,
+}
+
+impl Model {
+    /// A model that has learned nothing: every weight is 0.
+    ///
+    /// ```
+    /// use tidemill::learner::{Model, Optimizer, Penalty, Shape};
+    /// let adagrad = Optimizer::AdaGrad { learning_rate: 0.1 };
+    /// let model = Model::new(Shape { numeric: 3, hash_bits: 10 }, adagrad, Penalty::NONE);
+    /// assert_eq!(model.table.len(), 1024);
+    /// ```
+    pub fn new(shape: Shape, optimizer: Optimizer, penalty: Penalty) -> Self {
+        let width = stride(shape.numeric);
+        Self {
+            numeric: shape.numeric,
+            hash_bits: shape.hash_bits,
+            optimizer,
+            penalty,
+            dense_a: vec![0.0; width],
+            dense_b: vec![0.0; width],
+            bias: [0.0; 2],
+            table: vec![[0.0; 2]; 1 << shape.hash_bits],
+            updates: 0,
+            learned: 0,
+        }
+    }
+
+    /// How many weights of each kind it has.
+    pub fn shape(&self) -> Shape {
+        Shape { numeric: self.numeric, hash_bits: self.hash_bits }
+    }
+
+    /// The weight of the constant.
+    pub fn bias_weight(&self) -> f32 {
+        rule::weight_of(self.optimizer, Penalty::NONE, self.bias)
+    }
+
+    /// The weights of the numeric columns, for standardised values.
+    pub fn dense_weights(&self) -> Vec<f32> {
+        let pairs = self.dense_a.iter().zip(&self.dense_b).take(self.numeric);
+        pairs.map(|(&a, &b)| rule::weight_of(self.optimizer, self.penalty, [a, b])).collect()
+    }
+
+    /// The weights of the hashed table, `2^hash_bits` of them.
+    pub fn hashed_weights(&self) -> Vec<f32> {
+        self.table.iter().map(|&slots| rule::weight_of(self.optimizer, self.penalty, slots)).collect()
+    }
+}

@@ -1,0 +1,181 @@
+//! What travels before the encoder: chunks of text, the records parsed from one, and what was rejected.
+//!
+//! Plain data: no I/O, no threads, nothing that remembers.
+
+/// Zero bytes kept behind the text of a chunk, so that wide loads at its end stay inside the buffer.
+pub const PADDING: usize = 64;
+
+/// Whole records as text, cut out of one source.
+#[derive(Debug, Default)]
+pub struct Chunk {
+    /// Place in the stream of chunks, from 0; the engine puts them back in this order.
+    pub sequence: u64,
+    /// Which source of the run it comes from, from 0.
+    pub source: u32,
+    /// Byte offset of `bytes[0]` in that source, after decompression.
+    pub offset: u64,
+    /// The first of its source: it opens with the header line where the format has one.
+    pub first: bool,
+    /// Whether a quote occurs in it; without one the fast reader may take it.
+    pub quoted: bool,
+    /// The text, always followed by [`PADDING`] zero bytes.
+    pub bytes: Vec<u8>,
+    /// Bytes of text in `bytes`, padding not counted.
+    pub len: usize,
+    /// Records that the source itself had to leave out (too long to hold), in place.
+    pub rejected: Vec<Rejected>,
+    /// What the best possible predictor loses on these records; known to generated streams alone.
+    pub best_loss: Option<LossSum>,
+}
+
+impl Chunk {
+    /// A chunk holding `text`, for tests and small inputs.
+    ///
+    /// ```
+    /// let chunk = tidemill::record::Chunk::of(b"1,2\n");
+    /// assert_eq!(chunk.text(), b"1,2\n");
+    /// ```
+    pub fn of(text: &[u8]) -> Self {
+        let mut bytes = text.to_vec();
+        bytes.resize(text.len() + PADDING, 0);
+        Self { quoted: text.contains(&b'"'), len: text.len(), bytes, ..Self::default() }
+    }
+
+    /// The text without its padding.
+    pub fn text(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+/// A sum of log losses over records, in nats.
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
+pub struct LossSum {
+    /// Sum of log losses.
+    pub loss: f64,
+    /// Records in the sum.
+    pub records: u64,
+}
+
+/// A piece of the bytes of [`Records`]; length 0 is a missing value.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// First byte.
+    pub start: u32,
+    /// Number of bytes.
+    pub len: u32,
+}
+
+impl Span {
+    /// The bytes it stands for.
+    #[inline(always)]
+    pub fn of(self, bytes: &[u8]) -> &[u8] {
+        &bytes[self.start as usize..self.start as usize + self.len as usize]
+    }
+}
+
+/// The records of one chunk, parsed: numbers as a row-major matrix, text as spans of the chunk's bytes.
+///
+/// Row-major because the learner takes records one by one; a column store would have to be turned round first.
+#[derive(Debug, Default)]
+pub struct Records {
+    /// The chunk they come from; the slow reader puts unescaped fields behind its text.
+    pub chunk: Chunk,
+    /// Number of records.
+    pub rows: usize,
+    /// `rows` x stride numbers; a missing value, and the padding up to the stride, is NaN.
+    pub numeric: Vec<f32>,
+    /// `rows` x number of text columns.
+    pub text: Vec<Span>,
+    /// One a record where the schema has a label column, else empty.
+    pub label: Vec<Span>,
+    /// One a record where the schema has an id column, else empty.
+    pub id: Vec<Span>,
+    /// One a record where the schema has a weight column, else empty.
+    pub weight: Vec<f32>,
+    /// Number of each record within its chunk, from 0; rejected records leave gaps.
+    pub number: Vec<u32>,
+    /// What could not be used, in order.
+    pub rejected: Vec<Rejected>,
+    /// Records and rejections together.
+    pub seen: u32,
+}
+
+impl Records {
+    /// Empties it, keeping the buffers.
+    pub fn clear(&mut self) {
+        self.rows = 0;
+        self.seen = 0;
+        self.numeric.clear();
+        self.text.clear();
+        self.label.clear();
+        self.id.clear();
+        self.weight.clear();
+        self.number.clear();
+        self.rejected.clear();
+    }
+}
+
+/// Input that could not be used, with its place and the reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// Number of the record within its chunk, from 0.
+    pub number: u32,
+    /// Which source of the run, from 0.
+    pub source: u32,
+    /// Byte offset of the record in its source, after decompression.
+    pub offset: u64,
+    /// The column at fault, where one is.
+    pub column: Option<String>,
+    /// Why.
+    pub reason: Reason,
+    /// The text of the record, cut at [`Rejected::MAX_RAW`] bytes.
+    pub raw: Vec<u8>,
+}
+
+impl Rejected {
+    /// Most bytes of a rejected record that are kept.
+    pub const MAX_RAW: usize = 64 * 1024;
+
+    /// The part of `record` that is kept.
+    pub fn raw_of(record: &[u8]) -> Vec<u8> {
+        record[..record.len().min(Self::MAX_RAW)].to_vec()
+    }
+}
+
+/// Why a record was rejected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Reason {
+    /// Fewer or more fields than the header.
+    FieldCount,
+    /// Text where a number is expected.
+    NotANumber,
+    /// `inf` or `nan`.
+    NotFinite,
+    /// A number beyond the range of a 32-bit float.
+    OutOfRange,
+    /// Bytes that are not UTF-8 text.
+    InvalidUtf8,
+    /// A label that is neither class.
+    Label,
+    /// An example weight that is negative or above the limit.
+    Weight,
+    /// A record longer than the reader holds.
+    TooLong,
+}
+
+impl Reason {
+    /// The reason as it stands in the rejected file and the summary.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::FieldCount => "field_count",
+            Self::NotANumber => "not_a_number",
+            Self::NotFinite => "not_finite",
+            Self::OutOfRange => "out_of_range",
+            Self::InvalidUtf8 => "invalid_utf8",
+            Self::Label => "label",
+            Self::Weight => "weight",
+            Self::TooLong => "too_long",
+        }
+    }
+}
