@@ -4,5 +4,8 @@
 pub mod error;
 pub mod examples;
 pub mod record;
+pub mod schema;
+
+pub mod parser;
 
 pub mod learner;

@@ -94,6 +94,8 @@ pub struct Records {
     pub weight: Vec<f32>,
     /// Number of each record within its chunk, from 0; rejected records leave gaps.
     pub number: Vec<u32>,
+    /// The whole text of each record.
+    pub record: Vec<Span>,
     /// What could not be used, in order.
     pub rejected: Vec<Rejected>,
     /// Records and rejections together.
@@ -111,6 +113,7 @@ impl Records {
         self.id.clear();
         self.weight.clear();
         self.number.clear();
+        self.record.clear();
         self.rejected.clear();
     }
 }
