@@ -11,7 +11,21 @@ fn main() {
     let delimiter = if text[..200].contains(&b'\t') { b'\t' } else { b',' };
     let (names, start) = csv::header(text, delimiter);
     let tsv = delimiter == b'\t';
-    let columns = names.iter().enumerate().map(|(i, n)| Column { name: n.clone(), role: if i == 0 { Role::Label } else if tsv && i > 13 { Role::Categorical } else { Role::Numeric }, log: false }).collect();
+    let columns = names
+        .iter()
+        .enumerate()
+        .map(|(i, n)| Column {
+            name: n.clone(),
+            role: if i == 0 {
+                Role::Label
+            } else if tsv && i > 13 {
+                Role::Categorical
+            } else {
+                Role::Numeric
+            },
+            log: false,
+        })
+        .collect();
     let mut parser = Parser::new(Schema { columns, delimiter, header: false });
     let mut records = Records::default();
     for _ in 0..3 {
@@ -31,8 +45,15 @@ fn main() {
             spent += t1.elapsed().as_secs_f64();
             rows += records.rows;
             at = end;
-            if want == text.len() { break }
+            if want == text.len() {
+                break;
+            }
         }
-        println!("{:.2} M records/s, {:.3} GB/s (with copy {:.3})", rows as f64 / spent / 1e6, at as f64 / spent / 1e9, at as f64 / t.elapsed().as_secs_f64()/1e9);
+        println!(
+            "{:.2} M records/s, {:.3} GB/s (with copy {:.3})",
+            rows as f64 / spent / 1e6,
+            at as f64 / spent / 1e9,
+            at as f64 / t.elapsed().as_secs_f64() / 1e9
+        );
     }
 }

@@ -6,6 +6,18 @@ pub mod examples;
 pub mod record;
 pub mod schema;
 
+pub mod encoder;
+pub mod source;
 pub mod parser;
+pub mod transform;
+
+pub mod batcher;
+pub mod scaler;
 
 pub mod learner;
+pub mod metric;
+pub mod sink;
+
+pub mod config;
+pub mod engine;
+pub mod pipeline;

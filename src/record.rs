@@ -165,6 +165,8 @@ pub enum Reason {
     Weight,
     /// A record longer than the reader holds.
     TooLong,
+    /// A quote that opens a field and is never closed.
+    UnclosedQuote,
 }
 
 impl Reason {
@@ -179,6 +181,7 @@ impl Reason {
             Self::Label => "label",
             Self::Weight => "weight",
             Self::TooLong => "too_long",
+            Self::UnclosedQuote => "unclosed_quote",
         }
     }
 }
