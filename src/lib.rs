@@ -7,8 +7,8 @@ pub mod record;
 pub mod schema;
 
 pub mod encoder;
-pub mod source;
 pub mod parser;
+pub mod source;
 pub mod transform;
 
 pub mod batcher;
@@ -16,8 +16,11 @@ pub mod scaler;
 
 pub mod learner;
 pub mod metric;
+pub mod report;
 pub mod sink;
 
 pub mod config;
 pub mod engine;
 pub mod pipeline;
+
+pub mod cli;

@@ -30,8 +30,8 @@ impl Scaler {
     /// The state by name, for a model file; the other way round is [`Scaler::from_arrays`].
     pub fn arrays(&self) -> Vec<(String, Vec<f64>)> {
         let named = [("count", &self.count), ("shift", &self.shift), ("sum", &self.sum), ("squares", &self.squares)];
-        let mut arrays: Vec<_> = named.map(|(name, array)| (format!("scaler.{name}"), array.clone())).into();
-        arrays.push(("scaler.rows".into(), vec![self.rows as f64]));
+        let mut arrays: Vec<_> = named.map(|(name, array)| (String::from(name), array.clone())).into();
+        arrays.push(("rows".into(), vec![self.rows as f64]));
         arrays
     }
 
@@ -49,11 +49,11 @@ impl Scaler {
             found.filter(|array| array.len() == len)
         };
         Some(Self {
-            rows: array("scaler.rows", 1)?[0] as u64,
-            count: array("scaler.count", stride)?,
-            shift: array("scaler.shift", stride)?,
-            sum: array("scaler.sum", stride)?,
-            squares: array("scaler.squares", stride)?,
+            rows: array("rows", 1)?[0] as u64,
+            count: array("count", stride)?,
+            shift: array("shift", stride)?,
+            sum: array("sum", stride)?,
+            squares: array("squares", stride)?,
         })
     }
 

@@ -97,9 +97,7 @@ impl MaxRejected {
     pub fn is_exceeded(self, rejected: u64, seen: u64, at_end: bool) -> bool {
         match self {
             Self::Records(limit) => rejected > limit,
-            Self::Share(share) => {
-                (at_end || seen >= Self::JUDGED_FROM) && rejected as f64 > share * seen as f64
-            }
+            Self::Share(share) => (at_end || seen >= Self::JUDGED_FROM) && rejected as f64 > share * seen as f64,
         }
     }
 }
@@ -227,10 +225,8 @@ fn delimiter(format: Option<Format>, inputs: &[Input]) -> u8 {
 fn settings(options: &LearnerOptions) -> Result<Settings> {
     let batch = within(options.batch, DEFAULT_BATCH, 1..=1 << 20, "--batch")?;
     let hash_bits = within(options.hash_bits, DEFAULT_HASH_BITS, 1..=24, "--hash-bits")?;
-    let penalty = Penalty {
-        l1: within(options.l1, 0.0, 0.0..=1e6, "--l1")?,
-        l2: within(options.l2, 0.0, 0.0..=1e6, "--l2")?,
-    };
+    let penalty =
+        Penalty { l1: within(options.l1, 0.0, 0.0..=1e6, "--l1")?, l2: within(options.l2, 0.0, 0.0..=1e6, "--l2")? };
     let update = options.update.unwrap_or(Update::Record);
     Ok(Settings { update, optimizer: optimizer(options)?, penalty, batch, hash_bits, frozen: false })
 }

@@ -28,7 +28,7 @@ pub struct Named<'a> {
     pub log: &'a [String],
 }
 
-/// The schema, and a line that says what was inferred rather than named (empty when nothing was).
+/// The schema, and the columns whose role was inferred rather than named.
 ///
 /// # Errors
 /// A name that the header does not have, or that is given two roles.
@@ -38,7 +38,7 @@ pub fn infer(
     named: &Named<'_>,
     delimiter: u8,
     header: bool,
-) -> Result<(Schema, String)> {
+) -> Result<(Schema, Vec<(String, Role)>)> {
     let mut roles = vec![None; names.len()];
     assign(names, &mut roles, named)?;
     let mut inferred = Vec::new();
@@ -46,12 +46,12 @@ pub fn infer(
     for (at, name) in names.iter().enumerate() {
         let role = roles[at].unwrap_or_else(|| {
             let role = guess(sample.iter().filter_map(|row| row.get(at)));
-            inferred.push((name.as_str(), role));
+            inferred.push((name.clone(), role));
             role
         });
         columns.push(Column { name: name.clone(), role, log: named.log.contains(name) });
     }
-    Ok((Schema { columns, delimiter, header }, describe(&inferred, sample.len())))
+    Ok((Schema { columns, delimiter, header }, inferred))
 }
 
 /// Writes the named roles down.
@@ -120,33 +120,6 @@ fn is_timestamp(field: &[u8]) -> bool {
     field.len() >= shape.len()
         && shape.iter().zip(field).all(|(&s, &byte)| if s == b'd' { byte.is_ascii_digit() } else { byte == s })
         && matches!(field.get(10), None | Some(b'T' | b' '))
-}
-
-fn describe(inferred: &[(&str, Role)], sample: usize) -> String {
-    let list = |role| {
-        let names: Vec<_> = inferred.iter().filter(|(_, r)| *r == role).map(|(name, _)| *name).collect();
-        shorten(&names)
-    };
-    let parts: Vec<String> =
-        [(Role::Numeric, "numeric"), (Role::Categorical, "categorical"), (Role::Time, "event time, not a feature")]
-            .into_iter()
-            .filter_map(|(role, word)| list(role).map(|names| format!("{word}: {names}")))
-            .collect();
-    match parts.is_empty() {
-        true => String::new(),
-        false => format!("from {sample} records, {}", parts.join("; ")),
-    }
-}
-
-/// The names, of many only the first and the last.
-fn shorten(names: &[&str]) -> Option<String> {
-    match names {
-        [] => None,
-        [first, second, .., last] if names.len() > 12 => {
-            Some(format!("{first}, {second}, ... {last} ({})", names.len()))
-        }
-        _ => Some(names.join(", ")),
-    }
 }
 
 #[cfg(test)]

@@ -8,9 +8,12 @@ use crate::record::Reason;
 /// What a missing number is stored as.
 pub const MISSING: f32 = f32::NAN;
 
+/// The 64-bit floats nearest to the inverse powers of ten.
+const INVERSES: [f64; 17] =
+    [1e0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-11, 1e-12, 1e-13, 1e-14, 1e-15, 1e-16];
+
 /// Powers of ten that 64-bit floats hold exactly.
-pub(crate) const POWERS: [f64; 17] =
-    [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16];
+const POWERS: [f64; 17] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16];
 
 /// The number in a field; [`MISSING`] for an empty one. Blanks around it are passed over.
 ///
@@ -77,10 +80,19 @@ pub fn simple(field: &[u8]) -> Option<f32> {
 }
 
 /// `mantissa / 10^fraction` with its sign, rounded to 64 and then to 32 bits.
+///
+/// Multiplying by the inverse power is three times as quick as dividing, and off by two units in the last of 53 bits at
+/// most. That shows in the 24 bits that stay only where the 29 bits that go are within as much of one half: then, once
+/// in fifty million, it is divided after all.
 #[inline(always)]
 fn scale(mantissa: u64, fraction: usize, negative: bool) -> f32 {
-    let value = (mantissa as i64 as f64 / POWERS[fraction]) as f32;
-    f32::from_bits(value.to_bits() | u32::from(negative) << 31)
+    const HALF: u64 = 1 << 28;
+    let exact = mantissa as i64 as f64;
+    let mut value = exact * INVERSES[fraction];
+    if (value.to_bits() & (2 * HALF - 1)).wrapping_sub(HALF - 4) < 8 {
+        value = exact / POWERS[fraction];
+    }
+    f32::from_bits((value as f32).to_bits() | u32::from(negative) << 31)
 }
 
 /// The wide twin of [`simple`], sixteen bytes at a time.
@@ -214,6 +226,26 @@ mod tests {
             "１",
         ] {
             check(field);
+        }
+    }
+
+    #[test]
+    fn numbers_half_way_between_two_floats_are_rounded_as_by_a_division() {
+        for fraction in 0..15 {
+            for float in [1.0f32, 1.0000001, 3.1415927, 123.456, 8388607.5, 0.1] {
+                let half_way = (f64::from(float) + f64::from(float.next_up())) / 2.0;
+                let mantissa = (half_way * POWERS[fraction]) as u64;
+                for mantissa in mantissa.saturating_sub(3)..mantissa.saturating_add(3) {
+                    let expected = (mantissa as f64 / POWERS[fraction]) as f32;
+                    if mantissa < 1_000_000_000_000_000 {
+                        assert_eq!(
+                            scale(mantissa, fraction, false).to_bits(),
+                            expected.to_bits(),
+                            "{mantissa} {fraction}"
+                        );
+                    }
+                }
+            }
         }
     }
 

@@ -86,7 +86,8 @@ pub fn run(
     let (reader, ingest, sequencer) = connect(plan, source, head, schema);
     thread::scope(|scope| {
         let reading = scope.spawn(move || reader.run());
-        let ingesting: Vec<_> = (0..plan.threads).map(|_| ingest.clone()).map(|i| scope.spawn(move || i.run())).collect();
+        let ingesting: Vec<_> =
+            (0..plan.threads).map(|_| ingest.clone()).map(|i| scope.spawn(move || i.run())).collect();
         drop(ingest);
         let writing = writer.map(|writer: Writer| scope.spawn(move || writer.run()));
 
@@ -127,8 +128,7 @@ fn connect(plan: &Plan, source: Source, head: Option<Chunk>, schema: &Schema) ->
         done: done_in,
         free_chunks: free_chunks_in,
     };
-    let sequencer =
-        Sequencer { done: done_out, free_examples: free_examples_in, waiting: BTreeMap::new(), next: 0 };
+    let sequencer = Sequencer { done: done_out, free_examples: free_examples_in, waiting: BTreeMap::new(), next: 0 };
     (reader, ingest, sequencer)
 }
 
@@ -230,7 +230,8 @@ impl Sequencer {
                 let _ = self.free_examples.try_send(examples);
             }
             let (counts, metrics) = engine.progress();
-            observe(Status { counts, metrics, elapsed: started.elapsed() });
+            let stages = [clock.so_far()];
+            observe(Status { counts, metrics, elapsed: started.elapsed(), stages: &stages });
             clock.worked();
         }
         clock.was_starved();

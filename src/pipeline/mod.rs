@@ -2,10 +2,11 @@
 //!
 //! The only place with threads and channels: a reader, N ingest threads, the engine, and one thread that writes
 //! predictions. Siblings: [`flow`] (threads and channels), [`stage`] (how a thread spends its time), [`start`] (what
-//! is needed before the first record) and [`outlet`] (where results go).
+//! is needed before the first record), [`outlet`] (where results go) and [`saved`] (a run as a model file and back).
 
 pub mod flow;
 pub mod outlet;
+pub mod saved;
 pub mod stage;
 pub mod start;
 
@@ -14,10 +15,10 @@ use std::time::{Duration, Instant};
 use crate::config::Plan;
 use crate::engine::{Counts, Engine};
 use crate::error::{Error, ErrorKind, Result};
-use crate::learner::Model;
+use crate::learner::{Model, Settings};
 use crate::metric::Metrics;
 use crate::scaler::Scaler;
-use crate::schema::Schema;
+use crate::schema::{Role, Schema};
 use outlet::Outlet;
 use stage::StageTimes;
 use start::{Prepared, Saved};
@@ -31,6 +32,8 @@ pub struct Status<'a> {
     pub metrics: &'a mut Metrics,
     /// Time since the start.
     pub elapsed: Duration,
+    /// Time of the engine so far.
+    pub stages: &'a [StageTimes],
 }
 
 /// What a run leaves behind.
@@ -46,8 +49,12 @@ pub struct Outcome {
     pub scaler: Scaler,
     /// The columns.
     pub schema: Schema,
-    /// What was inferred about them; empty when nothing was.
-    pub inferred: String,
+    /// The columns whose role was inferred.
+    pub inferred: Vec<(String, Role)>,
+    /// How it was learned.
+    pub settings: Settings,
+    /// Updates that the model had behind it at the start.
+    pub first_version: u64,
     /// The device that learned.
     pub device: String,
     /// Why that one.
@@ -68,7 +75,8 @@ pub struct Outcome {
 /// Anything that keeps the run from its end, but for too many rejections, which end it early.
 pub fn run(plan: &Plan, saved: Option<Saved>, observe: &mut dyn FnMut(Status<'_>)) -> Result<Outcome> {
     let started = Instant::now();
-    let Prepared { source, head, schema, inferred, opened, batcher } = start::prepare(plan, saved)?;
+    let Prepared { source, head, schema, inferred, settings, first_version, opened, batcher } =
+        start::prepare(plan, saved)?;
     let mut engine = Engine::new(batcher, opened.learner, plan.max_rejected);
     let outlet = Outlet::create(plan, &schema)?;
 
@@ -86,6 +94,8 @@ pub fn run(plan: &Plan, saved: Option<Saved>, observe: &mut dyn FnMut(Status<'_>
         scaler: engine.scaler().clone(),
         schema,
         inferred,
+        settings,
+        first_version,
         device: opened.device,
         device_reason: opened.why,
         elapsed: started.elapsed(),

@@ -60,6 +60,11 @@ impl StageClock {
         self.times.blocked += lap;
     }
 
+    /// What has been booked so far.
+    pub fn so_far(&self) -> StageTimes {
+        self.times.clone()
+    }
+
     /// What was booked.
     pub fn times(self) -> StageTimes {
         self.times

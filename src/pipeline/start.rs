@@ -34,8 +34,12 @@ pub struct Prepared {
     pub head: Option<Chunk>,
     /// The columns.
     pub schema: Schema,
-    /// What was inferred about them.
-    pub inferred: String,
+    /// The columns whose role was inferred.
+    pub inferred: Vec<(String, Role)>,
+    /// How to learn.
+    pub settings: Settings,
+    /// Updates that the model has behind it.
+    pub first_version: u64,
     /// The backend.
     pub opened: Opened,
     /// Scales and micro-batches.
@@ -52,7 +56,7 @@ pub fn prepare(plan: &Plan, saved: Option<Saved>) -> Result<Prepared> {
     let head_text = head.as_ref().map_or(&b""[..], Chunk::text);
     let (schema, inferred) = match &saved {
         None => schema_of(plan, head_text)?,
-        Some(saved) => (schema_for(plan, &saved.schema, head_text)?, String::new()),
+        Some(saved) => (schema_for(plan, &saved.schema, head_text)?, Vec::new()),
     };
     let frozen = saved.is_some();
     let (model, scaler) = match saved {
@@ -60,9 +64,10 @@ pub fn prepare(plan: &Plan, saved: Option<Saved>) -> Result<Prepared> {
         None => fresh(&plan.settings, &schema),
     };
     let settings = Settings { frozen, ..settings_of(&plan.settings, &model) };
+    let first_version = model.updates;
     let opened = device::open(&plan.device, model, settings)?;
     let batcher = Batcher::new(settings.batch, schema.stride(), scaler, !frozen);
-    Ok(Prepared { source, head, schema, inferred, opened, batcher })
+    Ok(Prepared { source, head, schema, inferred, settings, first_version, opened, batcher })
 }
 
 fn fresh(settings: &Settings, schema: &Schema) -> (Model, Scaler) {
@@ -76,7 +81,7 @@ fn settings_of(settings: &Settings, model: &Model) -> Settings {
 }
 
 /// The columns by what the user named, the header, and a sample.
-fn schema_of(plan: &Plan, head: &[u8]) -> Result<(Schema, String)> {
+fn schema_of(plan: &Plan, head: &[u8]) -> Result<(Schema, Vec<(String, Role)>)> {
     let (names, start, header) = names_of(plan, head)?;
     let sample = csv::sample(&head[start..], plan.delimiter, infer::SAMPLE);
     let named = named_or_known(plan, plan.named());

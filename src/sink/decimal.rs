@@ -70,6 +70,9 @@ const SIZE: usize = 192;
 /// Below this a number is written with an exponent, or it would lose its digits.
 const FIXED_FROM: f64 = 1e-4;
 
+/// One more than the largest integer of eight digits.
+const EIGHT: u64 = 100_000_000;
+
 impl Row<'_> {
     /// Most bytes that fit.
     const SIZE: usize = SIZE;
@@ -131,14 +134,15 @@ impl Row<'_> {
         let millionths = (size * 1e6 + 0.5) as u64;
         let (whole, rest) = (millionths / 1_000_000, (millionths % 1_000_000) as u32);
         self.first_of([b'-'], usize::from(z < 0.0));
-        self.integer(whole);
-        self.text(b".");
+        if whole < 10 {
+            self.text(&[b'0' + whole as u8, b'.']);
+        } else {
+            self.integer(whole);
+            self.text(b".");
+        }
         self.first_of(as_text(eight_digits(rest * 100)), 6);
     }
 }
-
-/// One more than the largest integer of eight digits.
-const EIGHT: u64 = 100_000_000;
 
 /// The eight decimal digits of `n`, each 0 to 9 in a byte, the first in the lowest.
 ///
@@ -162,21 +166,20 @@ fn as_text(digits: u64) -> [u8; 8] {
 /// An integer of nine digits and more, and its length.
 #[cold]
 fn long_integer(n: u64) -> ([u8; 20], usize) {
-    let mut text = [0; 20];
-    let mut rest = &mut text[..];
-    let fitted = write!(rest, "{n}");
-    debug_assert!(fitted.is_ok(), "a 64-bit integer has at most 20 digits");
-    let len = 20 - rest.len();
-    (text, len)
+    formatted(format_args!("{n}"))
 }
 
 /// The shortest text with an exponent that gives the same 32-bit float, and its length.
 #[cold]
 fn exponent(x: f32) -> ([u8; 20], usize) {
+    formatted(format_args!("{x:e}"))
+}
+
+fn formatted(number: std::fmt::Arguments) -> ([u8; 20], usize) {
     let mut text = [0; 20];
     let mut rest = &mut text[..];
-    let fitted = write!(rest, "{x:e}");
-    debug_assert!(fitted.is_ok(), "a 32-bit float has at most 14 characters");
+    let fitted = rest.write_fmt(number);
+    debug_assert!(fitted.is_ok(), "an integer has at most 20 digits, a 32-bit float at most 14 characters");
     let len = 20 - rest.len();
     (text, len)
 }
@@ -214,11 +217,14 @@ mod tests {
         }
 
         #[test]
-        fn logits_keep_six_decimals_or_all_of_a_32_bit_float(z in -30.0..30.0f32, scale in prop_oneof![Just(1.0f32), Just(1e-5), Just(1e-30)]) {
+        fn logits_keep_six_decimals_or_all_of_a_32_bit_float(
+            z in -30.0..30.0f32,
+            scale in prop_oneof![Just(1.0f32), Just(1e-5), Just(1e-30)],
+        ) {
             let z = z * scale;
             let written = text(|row| row.logit(z));
             let back: f64 = written.parse().unwrap();
-            if z.abs() >= 1e-4 {
+            if f64::from(z.abs()) >= FIXED_FROM {
                 prop_assert!((back - f64::from(z)).abs() <= 0.5e-6 + 1e-13, "{} {}", written, z);
             } else {
                 prop_assert_eq!(back as f32, z);
@@ -227,8 +233,17 @@ mod tests {
     }
 
     #[test]
+    fn every_pair_of_four_digits_is_split_right() {
+        for n in 0..10_000 {
+            assert_eq!(text(|row| row.integer(n)), n.to_string());
+            let eight = n * 10_000 + (9_999 - n);
+            assert_eq!(text(|row| row.integer(eight)), eight.to_string());
+        }
+    }
+
+    #[test]
     fn the_ends_of_every_range_are_written_right() {
-        let logits = [0.0, -0.0, 30.0, -30.0, 9.9999999, -1e-4, 9.9e-5, 1e-40];
+        let logits = [0.0, -0.0, 30.0, -30.0, 9.999_999_9, -1e-4, 9.9e-5, 1e-40];
         assert_eq!(
             logits.map(|z| text(|row| row.logit(z))),
             ["0.000000", "0.000000", "30.000000", "-30.000000", "10.000000", "-1e-4", "9.9e-5", "1e-40"]

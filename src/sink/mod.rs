@@ -4,8 +4,8 @@
 //! through [`output`]. A sink never computes what it writes.
 
 pub mod decimal;
-//pub mod model;
+pub mod model;
 pub mod output;
 pub mod predictions;
 pub mod rejected;
-//pub mod summary;
+pub mod summary;

@@ -6,8 +6,8 @@
 
 use std::io::{ErrorKind, Read};
 
-use super::split::boundary;
 use super::CHUNK;
+use super::split::boundary;
 use crate::error::{Error, Result};
 use crate::record::{Chunk, PADDING, Reason, Rejected};
 

@@ -50,7 +50,17 @@ impl Input {
         match self {
             Self::File(path) => path.display().to_string(),
             Self::Stdin => "standard input".into(),
-            Self::Synthetic { generator, rows, seed } => format!("{generator:?} ({rows} records, seed {seed})").to_lowercase(),
+            Self::Synthetic { generator, rows, seed } => {
+                format!("{generator:?} ({rows} records, seed {seed})").to_lowercase()
+            }
+        }
+    }
+
+    /// Whether its size in bytes is that of its text.
+    pub fn is_plain(&self) -> bool {
+        match self {
+            Self::File(path) => !path.extension().is_some_and(|extension| extension == "gz" || extension == "zst"),
+            _ => false,
         }
     }
 

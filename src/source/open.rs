@@ -17,7 +17,8 @@ const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// A file that is not there, may not be read, or is named `.gz` or `.zst` without being so.
 pub fn file(path: &Path) -> Result<Box<dyn Read + Send>> {
     let name = path.display();
-    let file = File::open(path).map_err(|cause| Error::input(format!("cannot open {name}{}", advice(&cause))).because(cause))?;
+    let file = File::open(path)
+        .map_err(|cause| Error::input(format!("cannot open {name}{}", advice(&cause))).because(cause))?;
     if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
         return Err(Error::input(format!("{name} is a folder: name the files in it, for example {name}/*.csv")));
     }
@@ -37,7 +38,11 @@ pub fn stdin() -> Result<Box<dyn Read + Send>> {
     decompress(io::stdin(), "standard input", None)
 }
 
-fn decompress(mut input: impl Read + Send + 'static, name: &str, expected: Option<&str>) -> Result<Box<dyn Read + Send>> {
+fn decompress(
+    mut input: impl Read + Send + 'static,
+    name: &str,
+    expected: Option<&str>,
+) -> Result<Box<dyn Read + Send>> {
     let failed = |cause| Error::input(format!("cannot read {name}")).because(cause);
     let mut head = [0; 4];
     let len = read_up_to(&mut input, &mut head).map_err(failed)?;
