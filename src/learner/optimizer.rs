@@ -76,3 +76,11 @@ impl Optimizer {
         }
     }
 }
+
+/// SGD's rate after `t` updates, `learning_rate / (1 + t)^power_t`; the same for every backend.
+pub fn scheduled_rate(learning_rate: f32, power_t: f32, t: u64) -> f32 {
+    if power_t == 0.0 {
+        return learning_rate;
+    }
+    (f64::from(learning_rate) * libm::pow(1.0 + t as f64, -f64::from(power_t))) as f32
+}

@@ -12,6 +12,7 @@
 //! largest square of a first gradient) added so that cold coordinates and outliers cannot jump; the squared gradients
 //! are folded into `n` at its end, and for FTRL `z` with them, in a way that leaves `w` where it is.
 
+use crate::learner::optimizer::scheduled_rate;
 use crate::learner::{Optimizer, Penalty};
 
 /// One optimizer's arithmetic on one coordinate.
@@ -91,11 +92,6 @@ impl Rule for Sgd {
         }
         Self { rate: scheduled_rate(self.learning_rate, self.power_t, t), ..*self }
     }
-}
-
-/// `learning_rate / (1 + t)^power_t`.
-pub fn scheduled_rate(learning_rate: f32, power_t: f32, t: u64) -> f32 {
-    (f64::from(learning_rate) * libm::pow(1.0 + t as f64, -f64::from(power_t))) as f32
 }
 
 /// AdaGrad.

@@ -1,1 +1,110 @@
-//! The GPU backend.
+//! The GPU backend: `--update batch` and prediction on any Vulkan, Metal or DX12 adapter; ready some micro-batches
+//! after one was handed in, at the latest at [`Learner::finish`].
+//!
+//! A micro-batch is three dispatches ([`kernels`]); many of them are one submit ([`ring`]). The host decides what is
+//! learned ([`plan`]) and in which order hashed features are added ([`order`]), so the bits depend on nothing but the
+//! job and the device. It does no I/O but with the device.
+
+pub mod adapter;
+pub mod counters;
+mod fault;
+pub mod kernels;
+pub mod order;
+pub mod plan;
+mod ring;
+mod slot;
+mod weights;
+
+use super::optimizer::scheduled_rate;
+use super::{Learner, Model, Optimizer, Settings, Update};
+use crate::error::{Error, Result};
+use crate::examples::{MicroBatch, Scored, stride};
+pub use adapter::{Adapter, AdapterSummary, Wanted};
+pub use counters::Counters;
+pub use slot::GROUP;
+
+/// Opens the GPU backend on a model.
+///
+/// # Errors
+///
+/// For record-by-record updates, which it does not have, and where the device cannot hold the model.
+pub fn open(adapter: &Adapter, model: Model, settings: Settings) -> Result<GpuLearner> {
+    if settings.update == Update::Record && !settings.frozen {
+        return Err(Error::device(
+            "record-by-record updates are not on the GPU yet: use --update batch, or --device cpu",
+        ));
+    }
+    let ring = ring::Ring::open(adapter.open()?, &model, &settings, first_size(&model, &settings))?;
+    Ok(GpuLearner { ring, lessons: plan::Lessons::default(), order: order::Order::default(), model, settings })
+}
+
+/// The learner on the GPU.
+#[derive(Debug)]
+pub struct GpuLearner {
+    ring: ring::Ring,
+    lessons: plan::Lessons,
+    order: order::Order,
+    /// Its numbers of updates and learned records are current; its weights are those of the last download.
+    model: Model,
+    settings: Settings,
+}
+
+impl Learner for GpuLearner {
+    fn learn(&mut self, batch: MicroBatch) -> Result<()> {
+        self.lessons.read(&batch, self.settings.frozen);
+        self.order.build(&batch, &self.lessons.weight, self.settings.hash_bits);
+        let sections = plan::sections(&batch, &self.lessons, &self.order);
+        // An even number of words, because mapped memory is written from multiples of 8 bytes on.
+        let need = slot::Size { words: plan::words(&sections).next_multiple_of(2), rows: batch.rows as u64 };
+        let (word_at, row_at) = self.ring.make_room(need)?;
+        let mut plan = plan::lay_out(&sections, batch.rows, &self.lessons, &self.order, word_at);
+        (plan.row_at, plan.rate) = (row_at, rate(self.settings.optimizer, self.model.updates));
+
+        let (version, learns) = (self.model.updates, self.lessons.learned > 0);
+        // The sections borrow the micro-batch that the slot is about to own, so the slot writes them first.
+        self.ring.write(plan, &sections)?;
+        self.ring.put(slot::Entry { batch, plan, version, learns }, need)?;
+        self.model.learned += self.lessons.learned;
+        self.model.updates += u64::from(learns);
+        Ok(())
+    }
+
+    fn next_scored(&mut self) -> Result<Option<Scored>> {
+        self.ring.next_ready()
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.ring.finish()
+    }
+
+    fn model(&mut self) -> Result<Model> {
+        self.ring.finish()?;
+        self.ring.download(&mut self.model)?;
+        Ok(self.model.clone())
+    }
+
+    fn recycle(&mut self, scored: Scored) {
+        self.ring.recycle(scored.logit);
+    }
+}
+
+impl GpuLearner {
+    /// What has been asked of the device since it was opened.
+    pub fn counters(&self) -> Counters {
+        self.ring.counters()
+    }
+}
+
+/// SGD's rate for the next step; the other rules know theirs from their slots.
+fn rate(optimizer: Optimizer, updates: u64) -> f32 {
+    match optimizer {
+        Optimizer::Sgd { learning_rate, power_t } => scheduled_rate(learning_rate, power_t, updates),
+        Optimizer::AdaGrad { learning_rate } | Optimizer::Ftrl { learning_rate, .. } => learning_rate,
+    }
+}
+
+/// What a micro-batch takes before its hashed features are known: its numbers, labels and weights.
+fn first_size(model: &Model, settings: &Settings) -> slot::Size {
+    let rows = settings.batch.max(1) as u64;
+    slot::Size { words: rows * (stride(model.numeric) as u64 + 2), rows }
+}

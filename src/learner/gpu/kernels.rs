@@ -1,0 +1,150 @@
+//! Takes a device and a step rule; gives the three kernels, compiled, with the layouts of their bindings.
+//!
+//! The list of shader files is here and nowhere else. It never makes a buffer.
+
+use super::plan::Plan;
+use crate::learner::{Optimizer, Settings};
+
+/// What is in front of every kernel.
+macro_rules! include_common {
+    () => {
+        concat!(include_str!("../../../shaders/common.wgsl"), include_str!("../../../shaders/rule.wgsl"))
+    };
+}
+/// Name and whole source of each kernel, in the order in which a micro-batch runs them; the entry point has its name.
+pub const SOURCES: [(&str, &str); 3] = [
+    ("predict", concat!(include_common!(), include_str!("../../../shaders/predict.wgsl"))),
+    ("dense", concat!(include_common!(), include_str!("../../../shaders/dense.wgsl"))),
+    ("hashed", concat!(include_common!(), include_str!("../../../shaders/hashed.wgsl"))),
+];
+
+/// Rows of a workgroup of `predict`.
+pub(super) const PREDICT_ROWS: u32 = 16;
+/// Columns of a workgroup of `dense`.
+pub(super) const DENSE_COLUMNS: u32 = 8;
+
+/// How a kernel uses one of its buffers, in binding order.
+#[derive(Debug, Clone, Copy)]
+enum Use {
+    /// The schedule of plans, one at a time.
+    Plan,
+    /// Storage that it only reads.
+    Read,
+    /// Storage that it writes.
+    Write,
+}
+
+/// A compiled kernel.
+#[derive(Debug)]
+pub(super) struct Kernel {
+    /// What to dispatch.
+    pub pipeline: wgpu::ComputePipeline,
+    layout: wgpu::BindGroupLayout,
+    name: &'static str,
+}
+
+/// All of them.
+#[derive(Debug)]
+pub(super) struct Kernels {
+    /// Logits and residuals of every row.
+    pub predict: Kernel,
+    /// Gradient and step of the numeric columns and the bias.
+    pub dense: Kernel,
+    /// Gradient and step of the hashed coordinates.
+    pub hashed: Kernel,
+}
+
+impl Kernels {
+    /// Compiles them for one step rule.
+    pub fn compile(device: &wgpu::Device, settings: &Settings) -> Self {
+        use Use::{Plan, Read, Write};
+        let constants = constants(settings);
+        let [predict, dense, hashed] = SOURCES;
+        Self {
+            predict: compile(device, predict, &[Plan, Read, Read, Read, Read, Write, Write], &constants),
+            dense: compile(device, dense, &[Plan, Read, Read, Write, Write], &constants),
+            hashed: compile(device, hashed, &[Plan, Read, Read, Read, Write], &constants),
+        }
+    }
+}
+
+impl Kernel {
+    /// Binds buffers in the order of the kernel's bindings.
+    pub fn bind(&self, device: &wgpu::Device, buffers: &[&wgpu::Buffer]) -> wgpu::BindGroup {
+        let entries: Vec<_> = buffers.iter().enumerate().map(|(k, buffer)| binding(k, buffer)).collect();
+        device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(self.name),
+            layout: &self.layout,
+            entries: &entries,
+        })
+    }
+}
+
+/// Binding 0 is a window of one plan; the others are whole buffers.
+fn binding(number: usize, buffer: &wgpu::Buffer) -> wgpu::BindGroupEntry<'_> {
+    let size = if number == 0 { wgpu::BufferSize::new(size_of::<Plan>() as u64) } else { None };
+    let resource = wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset: 0, size });
+    wgpu::BindGroupEntry { binding: number as u32, resource }
+}
+
+/// The values of the `override` constants in `shaders/rule.wgsl`.
+fn constants(settings: &Settings) -> [(&'static str, f64); 5] {
+    let (optimizer, beta) = match settings.optimizer {
+        Optimizer::Sgd { .. } => (0.0, 0.0),
+        Optimizer::AdaGrad { .. } => (1.0, 0.0),
+        Optimizer::Ftrl { beta, .. } => (2.0, beta),
+    };
+    [
+        ("OPTIMIZER", optimizer),
+        ("LEARNING_RATE", settings.optimizer.learning_rate().into()),
+        ("BETA", beta.into()),
+        ("L1", settings.penalty.l1.into()),
+        ("L2", settings.penalty.l2.into()),
+    ]
+}
+
+fn compile(
+    device: &wgpu::Device,
+    (name, source): (&'static str, &'static str),
+    uses: &[Use],
+    constants: &[(&str, f64)],
+) -> Kernel {
+    let source = wgpu::ShaderSource::Wgsl(source.into());
+    let module = device.create_shader_module(wgpu::ShaderModuleDescriptor { label: Some(name), source });
+    let layout = layout_of(device, name, uses);
+    let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+        label: Some(name),
+        bind_group_layouts: &[Some(&layout)],
+        immediate_size: 0,
+    });
+    let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+        label: Some(name),
+        layout: Some(&pipeline_layout),
+        module: &module,
+        entry_point: Some(name),
+        // Every kernel writes its workgroup memory before it reads it, so clearing it first would be lost time.
+        compilation_options: wgpu::PipelineCompilationOptions { constants, zero_initialize_workgroup_memory: false },
+        cache: None,
+    });
+    Kernel { pipeline, layout, name }
+}
+
+fn layout_of(device: &wgpu::Device, name: &str, uses: &[Use]) -> wgpu::BindGroupLayout {
+    let entries: Vec<_> = uses.iter().enumerate().map(|(k, &how)| layout_entry(k as u32, how)).collect();
+    device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(name), entries: &entries })
+}
+
+fn layout_entry(binding: u32, how: Use) -> wgpu::BindGroupLayoutEntry {
+    let ty = match how {
+        Use::Plan => wgpu::BufferBindingType::Uniform,
+        Use::Read => wgpu::BufferBindingType::Storage { read_only: true },
+        Use::Write => wgpu::BufferBindingType::Storage { read_only: false },
+    };
+    let has_dynamic_offset = matches!(how, Use::Plan);
+    wgpu::BindGroupLayoutEntry {
+        binding,
+        visibility: wgpu::ShaderStages::COMPUTE,
+        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset, min_binding_size: None },
+        count: None,
+    }
+}
