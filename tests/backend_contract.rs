@@ -1,0 +1,410 @@
+//! What every backend must do, judged by an oracle in f64: logits, weights and versions, over every optimizer, with and
+//! without penalties, at ordinary and odd sizes. The GPU is judged against the CPU.
+//!
+//! Without an adapter the GPU's tests say that they are skipped; with `TIDEMILL_REQUIRE_GPU=1` they fail instead.
+
+mod oracle;
+
+use oracle::Oracle;
+use tidemill::examples::{MicroBatch, Scored, stride};
+use tidemill::learner::gpu::{self, GROUP, GpuLearner, Wanted};
+use tidemill::learner::{Learner, Model, Optimizer, Penalty, Settings, Shape, Update, cpu};
+
+/// What may differ, in absolute terms, plus as much again relative to the value.
+///
+/// With `e = 2^-24`, half a unit in the last place of an f32 near 1, and `m` products in a logit:
+///
+/// - One logit from equal weights is off by at most about `(m/16 + 4) e sum|w x|` (lanes and tree), on a GPU twice
+///   that, since it may round either way; here `m <= 1000` and `sum|w x| <= 5`, so 4e-5 at the very worst and 1e-6 as
+///   a rule.
+/// - A sigmoid adds `(3 + 2|z|) 2^-23` relative (WGSL's `exp`) or 1 `e` (libm): 2e-6 at `|z| = 7`.
+/// - A gradient adds up to `rows` residuals of at most 1 in sums of length `rows`: error at most `rows e sum|r x|`,
+///   as a rule `sqrt(rows) e sum|r x|`, 1e-5 relative at 700 rows.
+/// - A step moves a weight by at most `learning_rate` times a number near 1; its error is the gradient's times the
+///   rate, and AdaGrad and FTRL divide by a root (2 ulp). Over `T` steps these add up to `T` times one step's error,
+///   and the logits of the next step carry them on: `T * 1e-6` relative, 3e-5 at 30 steps.
+struct Tolerance {
+    logit: f64,
+    weight: f64,
+}
+
+/// A CPU backend against the oracle.
+const CPU: Tolerance = Tolerance { logit: 5e-5, weight: 2e-5 };
+/// The GPU backend against the CPU backend: both may be off, the GPU's arithmetic is the looser one.
+const GPU: Tolerance = Tolerance { logit: 1e-4, weight: 4e-5 };
+
+/// A made-up stream.
+#[derive(Debug, Clone, Copy)]
+struct Stream {
+    numeric: usize,
+    /// Hashed features of a row, one of which all rows share.
+    hashed: usize,
+    hash_bits: u32,
+    rows: usize,
+    batches: usize,
+    /// Whether some rows have no label, no weight, or another weight than 1.
+    odd_rows: bool,
+}
+
+const ORDINARY: Stream = Stream { numeric: 5, hashed: 4, hash_bits: 6, rows: 20, batches: 5, odd_rows: true };
+
+/// Sizes at which kernels and lanes could go wrong.
+const STREAMS: [Stream; 9] = [
+    ORDINARY,
+    Stream { hashed: 0, numeric: 28, rows: 33, ..ORDINARY },
+    Stream { numeric: 0, hashed: 7, ..ORDINARY },
+    Stream { numeric: 0, hashed: 0, ..ORDINARY },
+    Stream { numeric: 1, hashed: 1, rows: 1, batches: 30, ..ORDINARY },
+    Stream { numeric: 16, hashed: 17, hash_bits: 0, rows: 16, ..ORDINARY },
+    Stream { numeric: 17, hashed: 3, hash_bits: 10, rows: 131, ..ORDINARY },
+    Stream { numeric: 1000, hashed: 2, rows: 7, batches: 3, ..ORDINARY },
+    Stream { numeric: 3, hashed: 40, hash_bits: 18, rows: 257, batches: 3, ..ORDINARY },
+];
+
+const OPTIMIZERS: [Optimizer; 4] = [
+    Optimizer::Sgd { learning_rate: 0.02, power_t: 0.0 },
+    Optimizer::Sgd { learning_rate: 0.05, power_t: 0.5 },
+    Optimizer::AdaGrad { learning_rate: 0.1 },
+    Optimizer::Ftrl { learning_rate: 0.1, beta: 1.0 },
+];
+
+const PENALTIES: [Penalty; 2] = [Penalty::NONE, Penalty { l1: 0.002, l2: 0.01 }];
+
+#[test]
+fn the_cpu_learns_micro_batches_as_the_formulas_say() {
+    for_every_job(&STREAMS, Update::Batch, |stream, settings| judge_cpu(stream, settings));
+}
+
+#[test]
+fn the_cpu_learns_record_by_record_as_the_formulas_say() {
+    for_every_job(&STREAMS, Update::Record, |stream, settings| judge_cpu(stream, settings));
+}
+
+#[test]
+fn the_gpu_learns_micro_batches_as_the_cpu_does() {
+    let Some(adapter) = adapter() else { return };
+    for_every_job(&STREAMS, Update::Batch, |stream, settings| judge_gpu(&adapter, stream, settings));
+}
+
+#[test]
+fn a_frozen_model_is_the_same_on_both_and_stays_as_it_is() {
+    let Some(adapter) = adapter() else { return };
+    let (_, model) = run(&mut cpu::open(blank(ORDINARY, adagrad()), adagrad()), ORDINARY);
+    for update in [Update::Batch, Update::Record] {
+        let settings = Settings { frozen: true, update, ..adagrad() };
+        let (on_cpu, _) = run(&mut cpu::open(model.clone(), settings), ORDINARY);
+        let (on_gpu, after) = run(&mut open(&adapter, model.clone(), settings), ORDINARY);
+        compare_scored(&on_gpu, &on_cpu, &GPU, "frozen");
+        assert_eq!(after, model);
+    }
+}
+
+#[test]
+fn micro_batches_without_anything_to_learn_are_no_update() {
+    let settings = adagrad();
+    let mut learners: Vec<Box<dyn Learner>> = vec![Box::new(cpu::open(blank(ORDINARY, settings), settings))];
+    if let Some(adapter) = adapter() {
+        learners.push(Box::new(open(&adapter, blank(ORDINARY, settings), settings)));
+    }
+    for learner in &mut learners {
+        let mut batch = ORDINARY.batch(0);
+        batch.label.fill(f32::NAN);
+        learner.learn(batch).unwrap();
+        let mut batch = ORDINARY.batch(1);
+        batch.weight.fill(0.0);
+        learner.learn(batch).unwrap();
+        learner.learn(ORDINARY.batch(2)).unwrap();
+        learner.learn(ORDINARY.batch(3)).unwrap();
+        learner.finish().unwrap();
+        let versions: Vec<u64> = std::iter::from_fn(|| learner.next_scored().unwrap()).map(|s| s.version).collect();
+        assert_eq!(versions, [0, 0, 0, 1]);
+        assert_eq!(learner.model().unwrap().updates, 2);
+    }
+}
+
+#[test]
+fn a_weight_of_three_is_the_record_three_times() {
+    for optimizer in OPTIMIZERS.into_iter().filter(|o| !matches!(o, Optimizer::Sgd { power_t, .. } if *power_t > 0.0)) {
+        let settings = Settings { optimizer, update: Update::Record, ..adagrad() };
+        let stream = Stream { hashed: 0, rows: 3, odd_rows: false, ..ORDINARY };
+        let (_, warm) = run(&mut cpu::open(blank(stream, settings), settings), stream);
+        let first_row = |times: usize, weight: f32| {
+            let one = Stream { rows: 1, ..stream }.batch(99);
+            let mut batch = one.clone();
+            (batch.rows, batch.dense, batch.label) = (times, one.dense.repeat(times), one.label.repeat(times));
+            (batch.row_start, batch.weight) = (vec![0; times + 1], vec![weight; times]);
+            let mut learner = cpu::open(warm.clone(), settings);
+            learner.learn(batch).unwrap();
+            learner.model().unwrap()
+        };
+        compare_models(&first_row(1, 3.0), &first_row(3, 1.0), &CPU, &format!("{settings:?}"));
+    }
+}
+
+#[test]
+fn the_gpu_gives_the_same_bits_twice() {
+    let Some(adapter) = adapter() else { return };
+    let stream = Stream { numeric: 17, hashed: 30, rows: 300, batches: 40, ..ORDINARY };
+    let twice = [(); 2].map(|()| run(&mut open(&adapter, blank(stream, adagrad()), adagrad()), stream));
+    assert_eq!(twice[0].1, twice[1].1);
+    // Labels may be NaN, so logits are compared, bit by bit.
+    let bits = |scored: &[Scored]| -> Vec<u32> { scored.iter().flat_map(|s| &s.logit).map(|z| z.to_bits()).collect() };
+    assert_eq!(bits(&twice[0].0), bits(&twice[1].0));
+}
+
+#[test]
+fn when_results_are_fetched_changes_no_bit() {
+    let Some(adapter) = adapter() else { return };
+    let stream = Stream { batches: 2 * GROUP + 5, ..ORDINARY };
+    let mut eager = open(&adapter, blank(stream, adagrad()), adagrad());
+    for k in 0..stream.batches {
+        eager.learn(stream.batch(k)).unwrap();
+        eager.finish().unwrap();
+        let scored = eager.next_scored().unwrap().unwrap();
+        eager.recycle(scored);
+    }
+    let (_, lazy) = run(&mut open(&adapter, blank(stream, adagrad()), adagrad()), stream);
+    assert_eq!(eager.model().unwrap(), lazy);
+}
+
+#[test]
+fn a_model_goes_from_one_backend_to_the_other_and_on() {
+    let Some(adapter) = adapter() else { return };
+    for optimizer in OPTIMIZERS {
+        let settings = Settings { optimizer, penalty: PENALTIES[1], ..adagrad() };
+        let (_, half) = run(&mut open(&adapter, blank(ORDINARY, settings), settings), ORDINARY);
+        let (on_cpu, cpu_model) = run(&mut cpu::open(half.clone(), settings), ORDINARY);
+        let (on_gpu, gpu_model) = run(&mut open(&adapter, half, settings), ORDINARY);
+        compare_scored(&on_gpu, &on_cpu, &GPU, &format!("{settings:?}"));
+        compare_models(&gpu_model, &cpu_model, &GPU, &format!("{settings:?}"));
+    }
+}
+
+#[test]
+fn in_steady_state_a_micro_batch_makes_no_submit_buffer_or_bind_group_of_its_own() {
+    let Some(adapter) = adapter() else { return };
+    let stream = Stream { numeric: 28, hashed: 10, hash_bits: 12, rows: 64, batches: 0, odd_rows: true };
+    let mut learner = open(&adapter, blank(stream, adagrad()), adagrad());
+    let mut learn = |count: usize| {
+        for k in 0..count {
+            learner.learn(stream.batch(k)).unwrap();
+            while let Some(scored) = learner.next_scored().unwrap() {
+                learner.recycle(scored);
+            }
+        }
+        learner.counters()
+    };
+    let warm = learn(4 * GROUP);
+    let after = learn(10 * GROUP);
+    println!("warm: {warm:?}\nafter: {after:?}");
+    assert_eq!(after.micro_batches - warm.micro_batches, 10 * GROUP as u64);
+    assert!(after.submits - warm.submits <= 10 + 1, "{} submits", after.submits - warm.submits);
+    assert_eq!(after.buffers_created, warm.buffers_created);
+    assert_eq!(after.bind_groups_created, warm.bind_groups_created);
+    assert_eq!(after.write_buffer_calls, 0);
+}
+
+#[test]
+fn the_ring_never_uploads_through_the_queue() {
+    for entry in std::fs::read_dir("src/learner/gpu").unwrap() {
+        let source = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        assert!(!source.contains(".write_buffer"), "write_buffer makes and frees a buffer at every call");
+    }
+}
+
+#[test]
+fn a_table_of_16_million_weights_fits_the_default_binding() {
+    let Some(adapter) = adapter() else { return };
+    let stream = Stream { numeric: 0, hashed: 20, hash_bits: 24, rows: 50, batches: 3, odd_rows: false };
+    judge_gpu(&adapter, stream, settings(stream, OPTIMIZERS[3], PENALTIES[1], Update::Batch));
+}
+
+#[test]
+fn more_workgroups_than_one_dimension_allows_are_no_problem() {
+    let Some(adapter) = adapter() else { return };
+    // `predict` takes 16 rows a workgroup, so this is 65,537 of them.
+    let stream = Stream { numeric: 1, hashed: 1, hash_bits: 3, rows: 16 * 65_536 + 1, batches: 1, odd_rows: false };
+    let sgd = Optimizer::Sgd { learning_rate: 1e-6, power_t: 0.0 };
+    judge_gpu(&adapter, stream, settings(stream, sgd, Penalty::NONE, Update::Batch));
+}
+
+#[test]
+fn a_slot_grows_when_micro_batches_do() {
+    let Some(adapter) = adapter() else { return };
+    let settings = Settings { batch: 1, ..adagrad() };
+    let mut on_cpu = cpu::open(blank(ORDINARY, settings), settings);
+    let mut on_gpu = open(&adapter, blank(ORDINARY, settings), settings);
+    for rows in [1, 3, 700, 2, 5000, 1] {
+        let batch = Stream { rows, ..ORDINARY }.batch(rows);
+        on_cpu.learn(batch.clone()).unwrap();
+        on_gpu.learn(batch).unwrap();
+    }
+    compare_scored(&drain(&mut on_gpu), &drain(&mut on_cpu), &GPU, "growing");
+    let made = on_gpu.counters().buffers_created;
+    assert!(made <= 3 + 5 * 3 * 4, "{made} buffers were made");
+}
+
+#[test]
+fn record_by_record_updates_are_refused_with_what_to_do() {
+    let Some(adapter) = adapter() else { return };
+    let settings = Settings { update: Update::Record, ..adagrad() };
+    let error = gpu::open(&adapter, blank(ORDINARY, settings), settings).unwrap_err();
+    assert!(error.to_string().contains("--update batch"), "{error}");
+}
+
+fn for_every_job(streams: &[Stream], update: Update, judge: impl Fn(Stream, Settings)) {
+    for &stream in streams {
+        for optimizer in OPTIMIZERS {
+            for penalty in PENALTIES {
+                judge(stream, settings(stream, optimizer, penalty, update));
+            }
+        }
+    }
+}
+
+fn judge_cpu(stream: Stream, settings: Settings) {
+    let name = format!("{stream:?} {settings:?}");
+    let mut oracle = Oracle::new(stream.numeric, settings);
+    let (scored, model) = run(&mut cpu::open(blank(stream, settings), settings), stream);
+    for scored in &scored {
+        assert_eq!(scored.version, oracle.updates, "{name}");
+        let expected = oracle.learn(&scored.batch);
+        compare(&scored.logit, &expected, CPU.logit, &format!("logits of {name}"));
+    }
+    let (dense, bias, table) = oracle.weights();
+    compare(&model.dense_weights(), &dense, CPU.weight, &format!("dense weights of {name}"));
+    compare(&[model.bias_weight()], &[bias], CPU.weight, &format!("bias of {name}"));
+    compare(&model.hashed_weights(), &table, CPU.weight, &format!("hashed weights of {name}"));
+    assert_eq!((model.updates, model.learned), (oracle.updates, oracle.learned), "{name}");
+}
+
+fn judge_gpu(adapter: &gpu::Adapter, stream: Stream, settings: Settings) {
+    let name = format!("{stream:?} {settings:?}");
+    let (on_cpu, cpu_model) = run(&mut cpu::open(blank(stream, settings), settings), stream);
+    let (on_gpu, gpu_model) = run(&mut open(adapter, blank(stream, settings), settings), stream);
+    compare_scored(&on_gpu, &on_cpu, &GPU, &name);
+    compare_models(&gpu_model, &cpu_model, &GPU, &name);
+}
+
+fn compare_scored(have: &[Scored], want: &[Scored], tolerance: &Tolerance, name: &str) {
+    assert_eq!(have.len(), want.len(), "{name}");
+    for (have, want) in have.iter().zip(want) {
+        assert_eq!((have.version, have.version_per_record), (want.version, want.version_per_record), "{name}");
+        assert_eq!(have.batch.record, want.batch.record, "{name}");
+        compare(&have.logit, &widen(&want.logit), tolerance.logit, &format!("logits of {name}"));
+    }
+}
+
+fn compare_models(have: &Model, want: &Model, tolerance: &Tolerance, name: &str) {
+    let bound = tolerance.weight;
+    compare(&have.dense_weights(), &widen(&want.dense_weights()), bound, &format!("dense weights of {name}"));
+    compare(&[have.bias_weight()], &[want.bias_weight().into()], bound, &format!("bias of {name}"));
+    compare(&have.hashed_weights(), &widen(&want.hashed_weights()), bound, &format!("hashed weights of {name}"));
+}
+
+fn widen(values: &[f32]) -> Vec<f64> {
+    values.iter().map(|&value| value.into()).collect()
+}
+
+fn compare(have: &[f32], want: &[f64], tolerance: f64, name: &str) {
+    assert_eq!(have.len(), want.len(), "{name}");
+    for (k, (&have, &want)) in have.iter().zip(want).enumerate() {
+        let bound = tolerance * (1.0 + want.abs());
+        let off = (f64::from(have) - want).abs();
+        assert!(off <= bound, "{name}: number {k} is {have}, not {want}: off by {off:e}, {bound:e} allowed");
+    }
+}
+
+fn adagrad() -> Settings {
+    settings(ORDINARY, OPTIMIZERS[2], Penalty::NONE, Update::Batch)
+}
+
+fn settings(stream: Stream, optimizer: Optimizer, penalty: Penalty, update: Update) -> Settings {
+    Settings { update, optimizer, penalty, batch: stream.rows, hash_bits: stream.hash_bits, frozen: false }
+}
+
+fn blank(stream: Stream, settings: Settings) -> Model {
+    let shape = Shape { numeric: stream.numeric, hash_bits: stream.hash_bits };
+    Model::new(shape, settings.optimizer, settings.penalty)
+}
+
+fn run(learner: &mut dyn Learner, stream: Stream) -> (Vec<Scored>, Model) {
+    for k in 0..stream.batches {
+        learner.learn(stream.batch(k)).unwrap();
+    }
+    (drain(learner), learner.model().unwrap())
+}
+
+fn drain(learner: &mut dyn Learner) -> Vec<Scored> {
+    learner.finish().unwrap();
+    std::iter::from_fn(|| learner.next_scored().unwrap()).collect()
+}
+
+fn open(adapter: &gpu::Adapter, model: Model, settings: Settings) -> GpuLearner {
+    gpu::open(adapter, model, settings).unwrap()
+}
+
+/// The adapter to test, unless there is none and none is required.
+fn adapter() -> Option<gpu::Adapter> {
+    match gpu::adapter::find(Wanted::Best) {
+        Ok(adapter) => Some(adapter),
+        Err(error) if std::env::var("TIDEMILL_REQUIRE_GPU").is_ok_and(|value| value == "1") => panic!("{error}"),
+        Err(error) => {
+            eprintln!("skipped: no adapter ({error})");
+            None
+        }
+    }
+}
+
+impl Stream {
+    /// Its micro-batch number `k`: the same one whenever it is asked for.
+    fn batch(&self, k: usize) -> MicroBatch {
+        let mut dice = Dice(0x9E37_79B9_7F4A_7C15 ^ ((k as u64 + 1) << 20));
+        let mut batch = MicroBatch::default();
+        batch.clear();
+        for row in 0..self.rows {
+            self.row(&mut batch, &mut dice);
+            batch.record.push((k * self.rows + row + 1) as u64);
+        }
+        batch.rows = self.rows;
+        batch
+    }
+
+    fn row(&self, batch: &mut MicroBatch, dice: &mut Dice) {
+        let mut score = 0.0;
+        for j in 0..stride(self.numeric) {
+            let x = if j < self.numeric { 2.0 * dice.roll() - 1.0 } else { 0.0 };
+            score += x * (j as f32).sin();
+            batch.dense.push(x);
+        }
+        for k in 0..self.hashed {
+            // The first is shared by all rows; the others follow a skewed law over the whole table.
+            let hash = if k == 0 { 12345 } else { ((1e6 * dice.roll().powi(3)) as u32).wrapping_mul(2_654_435_761) };
+            let x = if k % 3 == 2 { dice.roll() } else { 1.0 };
+            score += x * (hash as f32 * 1e-3).sin();
+            batch.hash.push(hash);
+            batch.value.push(x);
+        }
+        batch.row_start.push(batch.hash.len() as u32);
+        let odd = if self.odd_rows { (10.0 * dice.roll()) as u32 } else { 9 };
+        batch.label.push(if odd == 0 { f32::NAN } else { f32::from(score + dice.roll() > 0.5) });
+        batch.weight.push(match odd {
+            1 => 0.0,
+            2 => 2.5,
+            _ => 1.0,
+        });
+    }
+}
+
+/// Xorshift with a multiplier (Vigna 2016): the same numbers everywhere.
+struct Dice(u64);
+
+impl Dice {
+    /// A number in [0, 1).
+    fn roll(&mut self) -> f32 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 40) as f32 / (1 << 24) as f32
+    }
+}
