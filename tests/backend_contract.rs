@@ -22,16 +22,19 @@ use tidemill::learner::{Learner, Model, Optimizer, Penalty, Settings, Shape, Upd
 ///   as a rule `sqrt(rows) e sum|r x|`, 1e-5 relative at 700 rows.
 /// - A step moves a weight by at most `learning_rate` times a number near 1; its error is the gradient's times the
 ///   rate, and AdaGrad and FTRL divide by a root (2 ulp). Over `T` steps these add up to `T` times one step's error,
-///   and the logits of the next step carry them on: `T * 1e-6` relative, 3e-5 at 30 steps.
+///   at random to `sqrt(T)` times, and the logits of the next step carry them on: 1e-6 to 1e-5.
+///
+/// Largest seen: CPU against the oracle 4.8e-6 (logit, record by record, every feature in one coordinate) and 1.7e-6
+/// (weight); llvmpipe against the CPU 6.4e-7 and 1.2e-6. The bounds leave a factor of 4 to 8 for other drivers.
 struct Tolerance {
     logit: f64,
     weight: f64,
 }
 
 /// A CPU backend against the oracle.
-const CPU: Tolerance = Tolerance { logit: 5e-5, weight: 2e-5 };
+const CPU: Tolerance = Tolerance { logit: 2e-5, weight: 5e-6 };
 /// The GPU backend against the CPU backend: both may be off, the GPU's arithmetic is the looser one.
-const GPU: Tolerance = Tolerance { logit: 1e-4, weight: 4e-5 };
+const GPU: Tolerance = Tolerance { logit: 2e-5, weight: 1e-5 };
 
 /// A made-up stream.
 #[derive(Debug, Clone, Copy)]

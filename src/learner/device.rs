@@ -1,1 +1,292 @@
-//! Opens the backend that the user asked for.
+//! Opens the backend that the user asked for: takes a choice, a model and settings; gives a learner, its name and the
+//! reason for it.
+//!
+//! A GPU that was asked for is never replaced by the CPU. Under `auto` both are measured on a made-up stream, which is
+//! the one use of a clock below the pipeline: a rate cannot be known otherwise.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::gpu::{Adapter, AdapterSummary, Wanted};
+use super::{Learner, Model, Settings, Update, cpu, gpu};
+use crate::error::{Error, Result};
+use crate::examples::{MicroBatch, stride};
+
+/// How long each backend runs before it is measured, and then while it is.
+const WARM_UP: Duration = Duration::from_millis(30);
+const MEASURED: Duration = Duration::from_millis(100);
+/// Hashed features of a made-up record; how many the stream will have is not known yet.
+const MADE_UP_FEATURES: usize = 8;
+
+/// `--device`.
+///
+/// ```
+/// use tidemill::learner::device::DeviceChoice;
+/// assert_eq!("gpu:1".parse::<DeviceChoice>()?, DeviceChoice::Gpu(Some("1".into())));
+/// assert_eq!(DeviceChoice::Gpu(Some("Radeon".into())).to_string(), "gpu:Radeon");
+/// assert!("tpu".parse::<DeviceChoice>().is_err());
+/// # Ok::<(), tidemill::error::Error>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum DeviceChoice {
+    /// `auto`: the faster one, by measurement.
+    #[default]
+    Auto,
+    /// `cpu`.
+    Cpu,
+    /// `gpu`, or `gpu:NUMBER` of the list, or `gpu:NAME`, a part of the adapter's name in any case.
+    Gpu(Option<String>),
+}
+
+/// A learner that is ready, with what to tell the user about it.
+pub struct Opened {
+    /// The learner.
+    pub learner: Box<dyn Learner + Send>,
+    /// What it runs on, such as `cpu (avx2)` or `gpu: NVIDIA H200 (Vulkan)`.
+    pub device: String,
+    /// Why, in one line.
+    pub why: String,
+}
+
+/// Opens a backend on a model.
+///
+/// # Errors
+///
+/// Where a GPU was asked for and there is none, it cannot hold the model, or it cannot learn record by record.
+pub fn open(choice: &DeviceChoice, model: Model, settings: Settings) -> Result<Opened> {
+    match choice {
+        DeviceChoice::Cpu => Ok(open_cpu(model, settings, "asked for")),
+        DeviceChoice::Gpu(name) => {
+            // Before an adapter is looked for: a job that cannot run there needs no driver to hear so.
+            gpu::supports(&settings)?;
+            let adapter = gpu::adapter::find(name.as_deref().map_or(Wanted::Best, Wanted::Named))?;
+            open_gpu(&adapter, model, settings, "asked for")
+        }
+        DeviceChoice::Auto => open_faster(model, settings),
+    }
+}
+
+/// Every adapter of this machine, for `tidemill devices`.
+pub fn list() -> Vec<AdapterSummary> {
+    gpu::adapter::list()
+}
+
+fn open_cpu(model: Model, settings: Settings, why: impl Into<String>) -> Opened {
+    let device = match cpu::instructions() {
+        Some(widest) => format!("cpu ({widest})"),
+        None => "cpu".to_owned(),
+    };
+    Opened { learner: Box::new(cpu::open(model, settings)), device, why: why.into() }
+}
+
+fn open_gpu(adapter: &Adapter, model: Model, settings: Settings, why: impl Into<String>) -> Result<Opened> {
+    let learner = Box::new(gpu::open(adapter, model, settings)?);
+    Ok(Opened { learner, device: format!("gpu: {}", adapter.name()), why: why.into() })
+}
+
+/// Measures only where the answer is open: no driver is touched for a job that the CPU does anyway.
+fn open_faster(model: Model, settings: Settings) -> Result<Opened> {
+    if settings.frozen {
+        return Ok(open_cpu(model, settings, "predicting alone is not worth a transfer"));
+    }
+    if settings.update == Update::Record {
+        return Ok(open_cpu(model, settings, "record-by-record updates run on the CPU"));
+    }
+    let adapter = match gpu::adapter::find(Wanted::Best) {
+        Ok(adapter) if adapter.is_software() => {
+            let why = format!("the only adapter, {}, is software", adapter.name());
+            return Ok(open_cpu(model, settings, why));
+        }
+        Ok(adapter) => adapter,
+        Err(_) => return Ok(open_cpu(model, settings, "no GPU was found")),
+    };
+    match compare(&adapter, &model, settings) {
+        Ok(rates) if rates.gpu > rates.cpu => open_gpu(&adapter, model, settings, rates.to_string()),
+        Ok(rates) => Ok(open_cpu(model, settings, rates.to_string())),
+        Err(error) => Ok(open_cpu(model, settings, error.to_string())),
+    }
+}
+
+/// Records a second of both backends.
+struct Rates {
+    cpu: f64,
+    gpu: f64,
+}
+
+impl fmt::Display for Rates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { cpu, gpu } = self;
+        write!(f, "measured {gpu:.3e} records/s on the GPU and {cpu:.3e} on the CPU on made-up micro-batches")
+    }
+}
+
+/// Runs both backends on the same made-up micro-batch, from a blank model of the same shape.
+fn compare(adapter: &Adapter, model: &Model, settings: Settings) -> Result<Rates> {
+    let blank = || Model::new(model.shape(), model.optimizer, model.penalty);
+    let batch = made_up(model.numeric, settings.batch);
+    let cpu = measure(&mut cpu::open(blank(), settings), &batch)?;
+    let gpu = measure(&mut gpu::open(adapter, blank(), settings)?, &batch)?;
+    Ok(Rates { cpu, gpu })
+}
+
+fn measure(learner: &mut dyn Learner, batch: &MicroBatch) -> Result<f64> {
+    run_for(learner, batch, WARM_UP)?;
+    let start = Instant::now();
+    let records = run_for(learner, batch, MEASURED)?;
+    Ok(records as f64 / start.elapsed().as_secs_f64())
+}
+
+/// Learns a micro-batch again and again; gives the records learned.
+fn run_for(learner: &mut dyn Learner, batch: &MicroBatch, time: Duration) -> Result<usize> {
+    let start = Instant::now();
+    let mut records = 0;
+    while records == 0 || start.elapsed() < time {
+        learner.learn(batch.clone())?;
+        records += batch.rows;
+        drain(learner)?;
+    }
+    learner.finish()?;
+    drain(learner)?;
+    Ok(records)
+}
+
+fn drain(learner: &mut dyn Learner) -> Result<()> {
+    while let Some(scored) = learner.next_scored()? {
+        learner.recycle(scored);
+    }
+    Ok(())
+}
+
+/// A micro-batch with the shape of the job's; hashes are spread over the table by Knuth's multiplier.
+fn made_up(numeric: usize, rows: usize) -> MicroBatch {
+    let rows = rows.max(1);
+    let mut batch = MicroBatch::default();
+    batch.clear();
+    batch.rows = rows;
+    let width = stride(numeric);
+    let number = |k: usize| if k % width < numeric { (k % 7) as f32 / 3.0 - 1.0 } else { 0.0 };
+    batch.dense = (0..rows * width).map(number).collect();
+    batch.row_start = (0..=rows).map(|row| (row * MADE_UP_FEATURES) as u32).collect();
+    batch.hash = (0..rows * MADE_UP_FEATURES).map(|k| (k as u32).wrapping_mul(2_654_435_761)).collect();
+    batch.value = vec![1.0; rows * MADE_UP_FEATURES];
+    batch.label = (0..rows).map(|row| (row % 2) as f32).collect();
+    batch.weight = vec![1.0; rows];
+    batch.record = (1..=rows as u64).collect();
+    batch
+}
+
+impl FromStr for DeviceChoice {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text.split_once(':') {
+            None if text == "auto" => Ok(Self::Auto),
+            None if text == "cpu" => Ok(Self::Cpu),
+            None if text == "gpu" => Ok(Self::Gpu(None)),
+            Some(("gpu", name)) if !name.is_empty() => Ok(Self::Gpu(Some(name.to_owned()))),
+            _ => Err(Error::usage(format!(
+                "no device is called {text:?}: use auto, cpu, gpu, gpu:NUMBER or gpu:NAME (see `tidemill devices`)"
+            ))),
+        }
+    }
+}
+
+impl fmt::Display for DeviceChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Cpu => f.write_str("cpu"),
+            Self::Gpu(None) => f.write_str("gpu"),
+            Self::Gpu(Some(name)) => write!(f, "gpu:{name}"),
+        }
+    }
+}
+
+impl TryFrom<String> for DeviceChoice {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl From<DeviceChoice> for String {
+    fn from(choice: DeviceChoice) -> Self {
+        choice.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::learner::{Optimizer, Penalty, Shape};
+
+    const SETTINGS: Settings = Settings {
+        update: Update::Batch,
+        optimizer: Optimizer::AdaGrad { learning_rate: 0.1 },
+        penalty: Penalty::NONE,
+        batch: 50,
+        hash_bits: 10,
+        frozen: false,
+    };
+
+    fn blank() -> Model {
+        Model::new(Shape { numeric: 5, hash_bits: 10 }, SETTINGS.optimizer, SETTINGS.penalty)
+    }
+
+    #[test]
+    fn every_choice_is_read_as_it_is_written() {
+        for text in ["auto", "cpu", "gpu", "gpu:0", "gpu:llvmpipe", "gpu:a:b"] {
+            assert_eq!(text.parse::<DeviceChoice>().unwrap().to_string(), text);
+            let json = format!("{text:?}");
+            assert_eq!(serde_json::to_string(&serde_json::from_str::<DeviceChoice>(&json).unwrap()).unwrap(), json);
+        }
+        for text in ["", "GPU", "gpu:", "cpu:0", "cuda"] {
+            assert!(text.parse::<DeviceChoice>().unwrap_err().to_string().contains("gpu:NAME"));
+        }
+    }
+
+    #[test]
+    fn auto_takes_the_cpu_for_what_only_the_cpu_does() {
+        let record = Settings { update: Update::Record, ..SETTINGS };
+        let opened = open(&DeviceChoice::Auto, blank(), record).unwrap();
+        assert!(opened.device.starts_with("cpu") && opened.why.contains("record-by-record"), "{}", opened.why);
+        let opened = open(&DeviceChoice::Auto, blank(), Settings { frozen: true, ..SETTINGS }).unwrap();
+        assert!(opened.device.starts_with("cpu"), "{}", opened.why);
+    }
+
+    #[test]
+    fn auto_says_why_and_never_takes_a_software_adapter() {
+        let opened = open(&DeviceChoice::Auto, blank(), SETTINGS).unwrap();
+        assert!(!opened.why.is_empty() && !opened.why.contains('\n'));
+        if list().iter().all(|adapter| adapter.kind == "software") {
+            assert!(opened.device.starts_with("cpu"), "{}: {}", opened.device, opened.why);
+        }
+    }
+
+    #[test]
+    fn a_gpu_that_was_asked_for_is_never_replaced() {
+        let record = Settings { update: Update::Record, ..SETTINGS };
+        let refused = |choice: &str, settings| match open(&choice.parse().unwrap(), blank(), settings) {
+            Ok(opened) => panic!("opened {}", opened.device),
+            Err(error) => error.to_string(),
+        };
+        assert!(refused("gpu", record).contains("--update batch"));
+        let message = refused("gpu:no such adapter", SETTINGS);
+        assert!(message.contains("no GPU"), "{message}");
+    }
+
+    #[test]
+    fn both_backends_can_be_measured() {
+        let batch = made_up(5, 50);
+        assert!(measure(&mut cpu::open(blank(), SETTINGS), &batch).unwrap() > 0.0);
+        if let Ok(adapter) = gpu::adapter::find(Wanted::Best) {
+            let rates = compare(&adapter, &blank(), SETTINGS).unwrap();
+            assert!(rates.gpu > 0.0 && rates.cpu > 0.0, "{rates}");
+        }
+    }
+}

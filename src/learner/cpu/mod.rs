@@ -26,6 +26,14 @@ pub fn open(model: Model, settings: Settings) -> CpuLearner {
     }
 }
 
+/// The widest instructions that it has found and uses, if there is more than one version.
+pub fn instructions() -> Option<&'static str> {
+    #[cfg(target_arch = "x86_64")]
+    return Some(if std::arch::is_x86_feature_detected!("avx2") { "avx2" } else { "sse2" });
+    #[cfg(not(target_arch = "x86_64"))]
+    return None;
+}
+
 /// The learner on the CPU.
 #[derive(Debug)]
 pub struct CpuLearner {

@@ -29,13 +29,23 @@ pub use slot::GROUP;
 ///
 /// For record-by-record updates, which it does not have, and where the device cannot hold the model.
 pub fn open(adapter: &Adapter, model: Model, settings: Settings) -> Result<GpuLearner> {
+    supports(&settings)?;
+    let ring = ring::Ring::open(adapter.open()?, &model, &settings, first_size(&model, &settings))?;
+    Ok(GpuLearner { ring, lessons: plan::Lessons::default(), order: order::Order::default(), model, settings })
+}
+
+/// Whether the GPU can do a job at all.
+///
+/// # Errors
+///
+/// For record-by-record updates.
+pub fn supports(settings: &Settings) -> Result<()> {
     if settings.update == Update::Record && !settings.frozen {
         return Err(Error::device(
             "record-by-record updates are not on the GPU yet: use --update batch, or --device cpu",
         ));
     }
-    let ring = ring::Ring::open(adapter.open()?, &model, &settings, first_size(&model, &settings))?;
-    Ok(GpuLearner { ring, lessons: plan::Lessons::default(), order: order::Order::default(), model, settings })
+    Ok(())
 }
 
 /// The learner on the GPU.

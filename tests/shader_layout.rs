@@ -1,0 +1,129 @@
+//! The shaders as they are handed to the driver: that each is valid, and that the structs that host and device share
+//! have the same members at the same places on both sides. No GPU is needed.
+
+use std::mem::{offset_of, size_of};
+
+use tidemill::examples::LANES;
+use tidemill::learner::gpu::kernels::SOURCES;
+use tidemill::learner::gpu::order::LONG;
+use tidemill::learner::gpu::plan::Plan;
+use tidemill::learner::{MAX_LOGIT, Optimizer};
+use wgpu::naga;
+
+/// Name and place of every member of [`Plan`], by the name.
+macro_rules! members_of_plan {
+    ($($member:ident),* $(,)?) => {
+        [$((stringify!($member), offset_of!(Plan, $member) as u32)),*]
+    };
+}
+
+#[test]
+fn every_shader_parses_and_is_valid() {
+    for (name, source) in SOURCES {
+        let module = parse(name, source);
+        let mut validator =
+            naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::empty());
+        if let Err(error) = validator.validate(&module) {
+            panic!("{name}: {}", error.emit_to_string(source));
+        }
+    }
+}
+
+#[test]
+fn every_kernel_has_one_entry_point_with_its_name() {
+    for (name, source) in SOURCES {
+        let module = parse(name, source);
+        let entries: Vec<&str> = module.entry_points.iter().map(|entry| entry.name.as_str()).collect();
+        assert_eq!(entries, [name]);
+        let threads: u32 = module.entry_points[0].workgroup_size.iter().product();
+        assert!(threads <= 256, "{name}: {threads} threads, more than every adapter has");
+    }
+}
+
+#[test]
+fn the_plan_lies_in_memory_as_the_kernels_read_it() {
+    let members = members_of_plan![
+        rows,
+        width,
+        entries,
+        features,
+        long_features,
+        dense_at,
+        label_at,
+        weight_at,
+        row_start_at,
+        index_at,
+        value_at,
+        feature_at,
+        feature_start_at,
+        count_at,
+        ordered_row_at,
+        ordered_value_at,
+        row_at,
+        rate,
+        count,
+        reserved,
+    ];
+    for (name, source) in SOURCES {
+        let module = parse(name, source);
+        let (have, span) = plan_in(&module);
+        let want: Vec<(String, u32)> = members.iter().map(|&(member, at)| (member.to_owned(), at)).collect();
+        assert_eq!(have, want, "{name}");
+        assert_eq!(span as usize, size_of::<Plan>(), "{name}");
+        assert_eq!(span % 16, 0, "uniform buffers want multiples of 16 bytes");
+    }
+}
+
+#[test]
+fn constants_are_the_same_on_both_sides() {
+    for (name, source) in SOURCES {
+        let module = parse(name, source);
+        assert_eq!(float(&module, "MAX_LOGIT"), MAX_LOGIT, "{name}");
+        assert_eq!(float(&module, "ADAGRAD_EPSILON"), Optimizer::ADAGRAD_EPSILON, "{name}");
+        assert_eq!(word(&module, "LANES") as usize, LANES, "{name}");
+    }
+    let hashed = SOURCES.iter().find(|(name, _)| *name == "hashed").unwrap();
+    assert_eq!(word(&parse(hashed.0, hashed.1), "THREADS"), LONG);
+}
+
+#[test]
+fn no_kernel_adds_with_float_atomics_or_looks_for_nan() {
+    for (name, source) in SOURCES {
+        for word in ["atomic", "isNan", "isInf", "subgroup"] {
+            assert!(!source.contains(word), "{name} has {word}: its bits would depend on more than the job");
+        }
+    }
+}
+
+fn parse(name: &str, source: &str) -> naga::Module {
+    naga::front::wgsl::parse_str(source).unwrap_or_else(|error| panic!("{name}: {}", error.emit_to_string(source)))
+}
+
+/// Members of the struct `Plan` with their places, and its size.
+fn plan_in(module: &naga::Module) -> (Vec<(String, u32)>, u32) {
+    let plan = module.types.iter().map(|(_, ty)| ty).find(|ty| ty.name.as_deref() == Some("Plan")).unwrap();
+    let naga::TypeInner::Struct { members, span } = &plan.inner else { panic!("Plan is no struct") };
+    (members.iter().map(|member| (member.name.clone().unwrap(), member.offset)).collect(), *span)
+}
+
+fn literal(module: &naga::Module, name: &str) -> naga::Literal {
+    let named = module.constants.iter().map(|(_, constant)| constant).find(|c| c.name.as_deref() == Some(name));
+    match module.global_expressions[named.unwrap_or_else(|| panic!("no constant {name}")).init] {
+        naga::Expression::Literal(literal) => literal,
+        ref other => panic!("{name} is {other:?}"),
+    }
+}
+
+fn float(module: &naga::Module, name: &str) -> f32 {
+    match literal(module, name) {
+        naga::Literal::F32(value) => value,
+        other => panic!("{name} is {other:?}"),
+    }
+}
+
+fn word(module: &naga::Module, name: &str) -> u32 {
+    match literal(module, name) {
+        naga::Literal::U32(value) => value,
+        other => panic!("{name} is {other:?}"),
+    }
+}
