@@ -75,12 +75,12 @@ const PENALTIES: [Penalty; 2] = [Penalty::NONE, Penalty { l1: 0.002, l2: 0.01 }]
 
 #[test]
 fn the_cpu_learns_micro_batches_as_the_formulas_say() {
-    for_every_job(&STREAMS, Update::Batch, |stream, settings| judge_cpu(stream, settings));
+    for_every_job(&STREAMS, Update::Batch, judge_cpu);
 }
 
 #[test]
 fn the_cpu_learns_record_by_record_as_the_formulas_say() {
-    for_every_job(&STREAMS, Update::Record, |stream, settings| judge_cpu(stream, settings));
+    for_every_job(&STREAMS, Update::Record, judge_cpu);
 }
 
 #[test]
