@@ -1,17 +1,17 @@
 //! The GPU backend: `--update batch` and prediction on any Vulkan, Metal or DX12 adapter; ready some micro-batches
 //! after one was handed in, at the latest at [`Learner::finish`].
 //!
-//! A micro-batch is three dispatches ([`kernels`]); many of them are one submit ([`ring`]). The host decides what is
-//! learned ([`plan`]) and in which order hashed features are added ([`order`]), so the bits depend on nothing but the
-//! job and the device. It does no I/O but with the device.
+//! A micro-batch is two to four dispatches ([`kernels`]); many of them are one submit ([`ring`]). The host decides what is
+//! learned and where it lies ([`plan`]); floats are added in fixed trees and hashed gradients as integers, so the bits
+//! depend on nothing but the job and the device. It does no I/O but with the device.
 
 pub mod adapter;
 pub mod counters;
 mod fault;
 pub mod kernels;
-pub mod order;
 pub mod plan;
 mod ring;
+mod scale;
 mod slot;
 mod weights;
 
@@ -21,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::examples::{MicroBatch, Scored, stride};
 pub use adapter::{Adapter, AdapterSummary, Wanted};
 pub use counters::Counters;
+use plan::Plan;
 pub use slot::GROUP;
 
 /// Opens the GPU backend on a model.
@@ -31,7 +32,7 @@ pub use slot::GROUP;
 pub fn open(adapter: &Adapter, model: Model, settings: Settings) -> Result<GpuLearner> {
     supports(&settings)?;
     let ring = ring::Ring::open(adapter.open()?, &model, &settings, first_size(&model, &settings))?;
-    Ok(GpuLearner { ring, lessons: plan::Lessons::default(), order: order::Order::default(), model, settings })
+    Ok(GpuLearner { ring, lessons: plan::Lessons::default(), model, settings })
 }
 
 /// Whether the GPU can do a job at all.
@@ -53,7 +54,6 @@ pub fn supports(settings: &Settings) -> Result<()> {
 pub struct GpuLearner {
     ring: ring::Ring,
     lessons: plan::Lessons,
-    order: order::Order,
     /// Its numbers of updates and learned records are current; its weights are those of the last download.
     model: Model,
     settings: Settings,
@@ -61,14 +61,13 @@ pub struct GpuLearner {
 
 impl Learner for GpuLearner {
     fn learn(&mut self, batch: MicroBatch) -> Result<()> {
-        self.lessons.read(&batch, self.settings.frozen);
-        self.order.build(&batch, &self.lessons.weight, self.settings.hash_bits);
-        let sections = plan::sections(&batch, &self.lessons, &self.order);
+        self.lessons.read(&batch, self.settings.hash_bits, self.settings.frozen);
+        let sections = self.lessons.sections(&batch);
         // An even number of words, because mapped memory is written from multiples of 8 bytes on.
         let need = slot::Size { words: plan::words(&sections).next_multiple_of(2), rows: batch.rows as u64 };
         let (word_at, row_at) = self.ring.make_room(need)?;
-        let mut plan = plan::lay_out(&sections, batch.rows, &self.lessons, &self.order, word_at);
-        (plan.row_at, plan.rate) = (row_at, rate(self.settings.optimizer, self.model.updates));
+        let rate = rate(self.settings.optimizer, self.model.updates);
+        let plan = Plan { row_at, rate, ..self.lessons.plan(&batch, word_at) };
 
         let (version, learns) = (self.model.updates, self.lessons.learned > 0);
         // The sections borrow the micro-batch that the slot is about to own, so the slot writes them first.

@@ -20,8 +20,8 @@ use crate::learner::{Model, Settings};
 
 /// Slots of the ring: one being filled, one being computed, one being read.
 const SLOTS: usize = 3;
-/// Words of a slot, unless one micro-batch alone needs more: 8 MiB.
-const GROUP_WORDS: u64 = 2 << 20;
+/// Words of a slot, unless one micro-batch alone needs more: 16 MiB.
+const GROUP_WORDS: u64 = 4 << 20;
 /// How long a submit may take before the device is given up.
 const PATIENCE: Duration = Duration::from_secs(120);
 
