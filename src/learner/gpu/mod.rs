@@ -117,3 +117,45 @@ fn first_size(model: &Model, settings: &Settings) -> slot::Size {
     let rows = settings.batch.max(1) as u64;
     slot::Size { words: rows * (stride(model.numeric) as u64 + 2), rows }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+    use crate::learner::{Penalty, Shape};
+
+    const SETTINGS: Settings = Settings {
+        update: Update::Batch,
+        optimizer: Optimizer::AdaGrad { learning_rate: 0.1 },
+        penalty: Penalty::NONE,
+        batch: 1,
+        hash_bits: 4,
+        frozen: false,
+    };
+
+    fn one_row() -> MicroBatch {
+        let mut batch = MicroBatch::default();
+        batch.clear();
+        batch.rows = 1;
+        batch.row_start.push(0);
+        (batch.label, batch.weight, batch.record) = (vec![1.0], vec![1.0], vec![1]);
+        batch
+    }
+
+    #[test]
+    fn a_lost_device_is_an_error_and_no_panic() {
+        let Ok(adapter) = adapter::find(Wanted::Best) else { return eprintln!("skipped: no adapter") };
+        let model = Model::new(Shape { numeric: 0, hash_bits: 4 }, SETTINGS.optimizer, SETTINGS.penalty);
+        let mut learner = open(&adapter, model, SETTINGS).unwrap();
+        for _ in 0..GROUP + 1 {
+            learner.learn(one_row()).unwrap();
+        }
+        learner.ring.lose_device();
+        for _ in 0..2 {
+            let error = (0..4 * GROUP).find_map(|_| learner.learn(one_row()).err()).unwrap();
+            assert_eq!(error.kind(), ErrorKind::Device);
+            assert!(error.to_string().contains("--device cpu"), "{error}");
+            assert!(learner.finish().is_err() && learner.model().is_err());
+        }
+    }
+}

@@ -140,6 +140,12 @@ impl Ring {
         self.spare.push(logit);
     }
 
+    /// What a driver does that has given up.
+    #[cfg(test)]
+    pub fn lose_device(&self) {
+        self.gpu.device.destroy();
+    }
+
     /// Replaces the empty slot being filled if it cannot hold a whole group of the largest micro-batches so far.
     fn grow(&mut self, need: Size) -> Result<()> {
         let slot = &mut self.slots[self.filling];
