@@ -4,5 +4,23 @@
 pub mod error;
 pub mod examples;
 pub mod record;
+pub mod schema;
+
+pub mod encoder;
+pub mod parser;
+pub mod source;
+pub mod transform;
+
+pub mod batcher;
+pub mod scaler;
 
 pub mod learner;
+pub mod metric;
+pub mod report;
+pub mod sink;
+
+pub mod config;
+pub mod engine;
+pub mod pipeline;
+
+pub mod cli;

@@ -94,6 +94,8 @@ pub struct Records {
     pub weight: Vec<f32>,
     /// Number of each record within its chunk, from 0; rejected records leave gaps.
     pub number: Vec<u32>,
+    /// The whole text of each record.
+    pub record: Vec<Span>,
     /// What could not be used, in order.
     pub rejected: Vec<Rejected>,
     /// Records and rejections together.
@@ -111,6 +113,7 @@ impl Records {
         self.id.clear();
         self.weight.clear();
         self.number.clear();
+        self.record.clear();
         self.rejected.clear();
     }
 }
@@ -162,6 +165,8 @@ pub enum Reason {
     Weight,
     /// A record longer than the reader holds.
     TooLong,
+    /// A quote that opens a field and is never closed.
+    UnclosedQuote,
 }
 
 impl Reason {
@@ -176,6 +181,7 @@ impl Reason {
             Self::Label => "label",
             Self::Weight => "weight",
             Self::TooLong => "too_long",
+            Self::UnclosedQuote => "unclosed_quote",
         }
     }
 }

@@ -1,0 +1,98 @@
+//! The batcher: takes examples in order, gives micro-batches of exactly `--batch` of them, fewer only at the end.
+//!
+//! On the way numbers are standardised, labels resolved and records numbered: what depends on the order happens here.
+
+use crate::encoder::label::LabelGuard;
+use crate::error::Result;
+use crate::examples::{Examples, MicroBatch};
+use crate::scaler::Scaler;
+
+/// Fills micro-batches.
+#[derive(Debug)]
+pub struct Batcher {
+    size: usize,
+    stride: usize,
+    scaler: Scaler,
+    labels: LabelGuard,
+    /// Whether running scales follow the stream; they stand still when only predicting.
+    learns_scales: bool,
+    filling: MicroBatch,
+}
+
+impl Batcher {
+    /// A batcher of micro-batches of `size` examples with `stride` floats a dense row.
+    pub fn new(size: usize, stride: usize, scaler: Scaler, learns_scales: bool) -> Self {
+        let mut filling = MicroBatch::default();
+        filling.clear();
+        Self { size, stride, scaler, labels: LabelGuard::default(), learns_scales, filling }
+    }
+
+    /// The running scales as they stand.
+    pub fn scaler(&self) -> &Scaler {
+        &self.scaler
+    }
+
+    /// Takes examples from `row` on until the micro-batch is full; gives the first row that was not taken.
+    ///
+    /// `seen` is the number of records before this chunk.
+    ///
+    /// # Errors
+    /// Labels written in two ways.
+    pub fn fill(&mut self, examples: &Examples, row: usize, seen: u64) -> Result<usize> {
+        let end = examples.rows.min(row + self.size - self.filling.rows);
+        self.fill_dense(examples, row, end);
+        self.fill_hashed(examples, row, end);
+        let batch = &mut self.filling;
+        for at in row..end {
+            let record = seen + u64::from(examples.number[at]) + 1;
+            batch.label.push(self.labels.resolve(examples.label[at], record)?);
+            batch.weight.push(examples.weight.get(at).copied().unwrap_or(1.0));
+            batch.record.push(record);
+        }
+        if !examples.id_end.is_empty() {
+            for at in row..end {
+                batch.id.extend_from_slice(examples.id_of(at));
+                batch.id_end.push(batch.id.len() as u32);
+            }
+        }
+        batch.rows += end - row;
+        Ok(end)
+    }
+
+    /// Whether the micro-batch holds `size` examples.
+    pub fn is_full(&self) -> bool {
+        self.filling.rows == self.size
+    }
+
+    /// The micro-batch as it stands; the next one is filled into `spare`.
+    pub fn take(&mut self, mut spare: MicroBatch) -> MicroBatch {
+        spare.clear();
+        std::mem::replace(&mut self.filling, spare)
+    }
+
+    fn fill_dense(&mut self, examples: &Examples, row: usize, end: usize) {
+        if self.stride == 0 {
+            return;
+        }
+        let dense = &mut self.filling.dense;
+        let base = dense.len();
+        dense.resize(base + (end - row) * self.stride, 0.0);
+        let rows = examples.dense[row * self.stride..end * self.stride].chunks_exact(self.stride);
+        for (raw, out) in rows.zip(dense[base..].chunks_exact_mut(self.stride)) {
+            if self.learns_scales {
+                self.scaler.learn(raw, out);
+            } else {
+                self.scaler.apply(raw, out);
+            }
+        }
+    }
+
+    fn fill_hashed(&mut self, examples: &Examples, row: usize, end: usize) {
+        let batch = &mut self.filling;
+        let (first, last) = (examples.row_start[row], examples.row_start[end]);
+        let base = batch.hash.len() as u32;
+        batch.hash.extend_from_slice(&examples.hash[first as usize..last as usize]);
+        batch.value.extend_from_slice(&examples.value[first as usize..last as usize]);
+        batch.row_start.extend(examples.row_start[row + 1..=end].iter().map(|start| start - first + base));
+    }
+}

@@ -1,0 +1,52 @@
+//! `tidemill generate`: write a synthetic stream with known truth and drift.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::config::DEFAULT_ROWS;
+use crate::error::Result;
+use crate::sink::output::Output;
+use crate::source::synthetic::{Generator, Synthetic};
+
+/// Bytes that are made before they are written.
+const PIECE: usize = 1 << 20;
+
+/// Options of `tidemill generate`.
+#[derive(Debug, Args)]
+pub(super) struct GenerateArgs {
+    /// Which stream
+    #[arg(value_enum)]
+    stream: Generator,
+    /// Number of records
+    #[arg(long, default_value_t = DEFAULT_ROWS)]
+    rows: u64,
+    /// The same seed gives the same records on every machine
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// File to write, as CSV; - for standard output
+    #[arg(long, short, default_value = "-", value_name = "FILE")]
+    output: PathBuf,
+}
+
+/// Carries the command out.
+pub(super) fn run(args: GenerateArgs) -> Result<()> {
+    let mut stream = Synthetic::new(args.stream, args.rows, args.seed);
+    let mut output = Output::create(&args.output)?;
+    let mut text = stream.header().as_bytes().to_vec();
+    let (mut loss, mut records) = (0.0, 0);
+    loop {
+        let best = stream.fill(&mut text, PIECE);
+        (loss, records) = (loss + best.loss, records + best.records);
+        output.write(&text)?;
+        text.clear();
+        if stream.is_done() {
+            break;
+        }
+    }
+    output.finish()?;
+    if records > 0 {
+        eprintln!("{records} records; log loss of the best possible predictor: {:.6}", loss / records as f64);
+    }
+    Ok(())
+}

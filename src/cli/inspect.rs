@@ -1,0 +1,85 @@
+//! `tidemill inspect`: show what is inside a model.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::config::Options;
+use crate::error::{Error, Result};
+use crate::schema::{Role, Schema};
+use crate::sink::model::SavedModel;
+
+/// Options of `tidemill inspect`.
+#[derive(Debug, Args)]
+pub(super) struct InspectArgs {
+    /// The model, as `tidemill train --model` wrote it
+    #[arg(value_name = "MODEL")]
+    model: PathBuf,
+    /// Numeric columns to show, by absolute weight
+    #[arg(long, default_value_t = 10)]
+    top: usize,
+}
+
+/// Carries the command out.
+pub(super) fn run(args: &InspectArgs) -> Result<()> {
+    let saved = SavedModel::read(&args.model)?;
+    let damaged = |cause| Error::input("the model file's columns or job cannot be read: train it again").because(cause);
+    let schema: Schema = serde_json::from_value(saved.schema.clone()).map_err(damaged)?;
+    let options: Options = serde_json::from_value(saved.job.clone()).map_err(damaged)?;
+    let job = toml::to_string(&options).map_err(|cause| damaged_job(&cause))?;
+
+    let text = [overview(&saved), columns(&schema), hashed(&saved), numeric(&saved, &schema, args.top), job].join("\n");
+    std::io::stdout().lock().write_all(text.as_bytes()).map_err(|cause| Error::output("standard output", cause))
+}
+
+fn damaged_job(cause: &toml::ser::Error) -> Error {
+    Error::input(format!("the model file's job cannot be shown: {cause}"))
+}
+
+fn overview(saved: &SavedModel) -> String {
+    let model = &saved.model;
+    format!(
+        "written by tidemill {}\n{:?}, penalties l1 {} and l2 {}\nversion {} (updates), {} records learned\nbias {}\n",
+        saved.tidemill,
+        model.optimizer,
+        model.penalty.l1,
+        model.penalty.l2,
+        model.updates,
+        model.learned,
+        model.bias_weight(),
+    )
+}
+
+fn columns(schema: &Schema) -> String {
+    let roles = [
+        (Role::Label, "label"),
+        (Role::Weight, "weight"),
+        (Role::Id, "id"),
+        (Role::Time, "time"),
+        (Role::Numeric, "numeric"),
+        (Role::Categorical, "categorical"),
+        (Role::Ignored, "ignored"),
+    ];
+    let named = roles.into_iter().map(|(role, word)| (word, schema.names(role))).filter(|(_, names)| !names.is_empty());
+    named.map(|(word, names)| format!("{word:<12}{names}\n")).collect()
+}
+
+/// How full the hashed table is: the share of weights in use is also the chance that a new category meets another.
+fn hashed(saved: &SavedModel) -> String {
+    let weights = saved.model.hashed_weights();
+    let used = weights.iter().filter(|&&weight| weight != 0.0).count();
+    let norm = weights.iter().map(|&w| f64::from(w) * f64::from(w)).sum::<f64>().sqrt();
+    format!(
+        "hashed table: 2^{} weights, {used} in use ({:.1} %), norm {norm:.4}\n",
+        saved.model.hash_bits,
+        100.0 * used as f64 / weights.len() as f64
+    )
+}
+
+/// The numeric columns with the largest weights; values are standardised, so that weights can be compared.
+fn numeric(saved: &SavedModel, schema: &Schema, top: usize) -> String {
+    let mut weights: Vec<_> = schema.of(Role::Numeric).zip(saved.model.dense_weights()).collect();
+    weights.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()));
+    weights.iter().take(top).map(|(column, weight)| format!("{weight:>12.6}  {}\n", column.name)).collect()
+}

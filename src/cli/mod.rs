@@ -1,0 +1,70 @@
+//! The command line: one file a command. The only place that prints, with the report's progress.
+
+mod devices;
+mod generate;
+mod inspect;
+mod predict;
+mod show;
+mod train;
+
+use std::path::Path;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::Options;
+use crate::error::Result;
+
+/// Online learning on streams: test-then-train logistic regression, on the CPU or any GPU.
+#[derive(Debug, Parser)]
+#[command(name = "tidemill", version, about, max_term_width = 110)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Learn test-then-train over a stream
+    Train(train::TrainArgs),
+    /// Score a stream with a model, without learning
+    Predict(predict::PredictArgs),
+    /// Write a synthetic stream with known truth and drift
+    Generate(generate::GenerateArgs),
+    /// Show what is inside a model
+    Inspect(inspect::InspectArgs),
+    /// List the devices that can learn, and their limits
+    Devices,
+}
+
+/// What the user sees while a command runs.
+#[derive(Debug, Clone, Copy, Args)]
+struct Verbosity {
+    /// Print nothing but errors
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// Carries out a command line.
+///
+/// # Errors
+/// Whatever kept the command from its end; [`crate::error::Error::exit_code`] is the process's exit code.
+pub fn run(cli: Cli) -> Result<()> {
+    match cli.command {
+        Command::Train(args) => train::run(args),
+        Command::Predict(args) => predict::run(args),
+        Command::Generate(args) => generate::run(args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Devices => devices::run(),
+    }
+}
+
+/// Splits what stands on the command line into a job file, read, and inputs.
+fn job_and_inputs(named: Vec<String>) -> Result<(Options, Vec<String>)> {
+    let is_job = |name: &String| Path::new(name).extension().is_some_and(|extension| extension == "toml");
+    let (jobs, inputs): (Vec<_>, Vec<_>) = named.into_iter().partition(is_job);
+    let mut options = Options::default();
+    for job in &jobs {
+        options = Options::read(Path::new(job))?.over(options);
+    }
+    Ok((options, inputs))
+}

@@ -1,0 +1,75 @@
+//! `tidemill predict`: score a stream with a model, without learning.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Verbosity, show};
+use crate::config::{LearnerOptions, Options, OutputOptions, Plan, SourceOptions, options::Format};
+use crate::error::Result;
+use crate::pipeline::{self, saved};
+use crate::sink::model::SavedModel;
+
+/// Options of `tidemill predict`.
+#[derive(Debug, Args)]
+pub(super) struct PredictArgs {
+    /// The model, as `tidemill train --model` wrote it
+    #[arg(long, value_name = "FILE")]
+    model: PathBuf,
+    /// Files, plain, .gz or .zst, or - for standard input
+    #[arg(value_name = "INPUT", required = true)]
+    inputs: Vec<String>,
+    /// csv or tsv; by the file's extension if not named
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// Names of the columns, for inputs without a header line
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    columns: Option<Vec<String>>,
+    /// One row a record: .csv or .jsonl [default: - (standard output, as CSV)]
+    #[arg(long, value_name = "FILE")]
+    predictions: Option<String>,
+    /// The run in numbers, as JSON
+    #[arg(long, value_name = "FILE")]
+    summary: Option<String>,
+    /// Records that could not be used, as JSON lines
+    #[arg(long, value_name = "FILE")]
+    rejected: Option<String>,
+    /// Rejected records beyond which to stop: a share like 1% or a number
+    #[arg(long, value_name = "LIMIT")]
+    max_rejected: Option<String>,
+    /// Ingest threads [default: one a core]
+    #[arg(long)]
+    threads: Option<usize>,
+    #[command(flatten)]
+    verbosity: Verbosity,
+}
+
+/// Carries the command out.
+pub(super) fn run(args: PredictArgs) -> Result<()> {
+    let saved = saved::to_predict(SavedModel::read(&args.model)?)?;
+    let quiet = args.verbosity.quiet;
+    let inputs = args.inputs.clone();
+    let plan = Plan { label: saved.label.clone(), ..Plan::new(options(args), &inputs)? };
+
+    let mut progress = show::progress(&plan, quiet);
+    let outcome = pipeline::run(&plan, Some(saved), &mut |status| progress.observe(status))?;
+    progress.finish();
+
+    let summary = show::summary(&plan, &outcome);
+    show::end(&plan, &summary, quiet)?;
+    outcome.stopped.map_or(Ok(()), Err)
+}
+
+fn options(args: PredictArgs) -> Options {
+    Options {
+        source: SourceOptions { format: args.format, columns: args.columns, ..SourceOptions::default() },
+        learner: LearnerOptions { threads: args.threads, ..LearnerOptions::default() },
+        output: OutputOptions {
+            predictions: Some(args.predictions.unwrap_or_else(|| "-".into())),
+            model: None,
+            summary: args.summary,
+            rejected: args.rejected,
+            max_rejected: args.max_rejected,
+        },
+    }
+}

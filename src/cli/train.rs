@@ -1,0 +1,42 @@
+//! `tidemill train`: learn test-then-train over a stream.
+
+use clap::Args;
+
+use super::{Verbosity, job_and_inputs, show};
+use crate::config::{LearnerOptions, Options, OutputOptions, Plan, SourceOptions};
+use crate::error::Result;
+use crate::pipeline::{self, saved};
+
+/// Options of `tidemill train`.
+#[derive(Debug, Args)]
+pub(super) struct TrainArgs {
+    /// A job file (.toml) and the inputs: files, plain, .gz or .zst, or - for standard input
+    #[arg(value_name = "JOB.toml | INPUT")]
+    named: Vec<String>,
+    #[command(flatten)]
+    source: SourceOptions,
+    #[command(flatten)]
+    learner: LearnerOptions,
+    #[command(flatten)]
+    output: OutputOptions,
+    #[command(flatten)]
+    verbosity: Verbosity,
+}
+
+/// Carries the command out.
+pub(super) fn run(args: TrainArgs) -> Result<()> {
+    let (job, inputs) = job_and_inputs(args.named)?;
+    let given = Options { source: args.source, learner: args.learner, output: args.output };
+    let plan = Plan::new(given.over(job), &inputs)?;
+
+    let mut progress = show::progress(&plan, args.verbosity.quiet);
+    let outcome = pipeline::run(&plan, None, &mut |status| progress.observe(status))?;
+    progress.finish();
+
+    let summary = show::summary(&plan, &outcome);
+    if let Some(path) = &plan.outputs.model {
+        saved::model_of(&plan, &outcome).write(path)?;
+    }
+    show::end(&plan, &summary, args.verbosity.quiet)?;
+    outcome.stopped.map_or(Ok(()), Err)
+}

@@ -1,0 +1,269 @@
+//! The configuration: options from the command line and a job file, turned once into a checked [`Plan`].
+//!
+//! Reads the job file, and nothing else.
+
+pub mod options;
+
+use std::path::{Path, PathBuf};
+
+use crate::encoder::infer::Named;
+use crate::encoder::label::LabelRule;
+use crate::error::{Error, Result};
+use crate::learner::device::DeviceChoice;
+use crate::learner::{Optimizer, Penalty, Settings, Update};
+use crate::source::Input;
+pub use options::{Format, LearnerOptions, OptimizerName, Options, OutputOptions, SourceOptions};
+
+/// Records of a micro-batch unless another number is named.
+pub const DEFAULT_BATCH: usize = 256;
+/// `2^18` hashed weights unless another number is named.
+pub const DEFAULT_HASH_BITS: u32 = 18;
+/// Records of a generated stream unless another number is named.
+pub const DEFAULT_ROWS: u64 = 1_000_000;
+
+/// A run, checked: what to read, how to learn, what to write.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The options it was made from.
+    pub options: Options,
+    /// What to read.
+    pub inputs: Vec<Input>,
+    /// Byte between fields.
+    pub delimiter: u8,
+    /// How labels are read.
+    pub label: LabelRule,
+    /// How to learn.
+    pub settings: Settings,
+    /// On what device.
+    pub device: DeviceChoice,
+    /// Ingest threads.
+    pub threads: usize,
+    /// Chunks that may wait in a channel.
+    pub queue: usize,
+    /// What to write.
+    pub outputs: Outputs,
+    /// When to give up.
+    pub max_rejected: MaxRejected,
+}
+
+/// Files to write, where named.
+#[derive(Debug, Clone, Default)]
+pub struct Outputs {
+    /// One row a record.
+    pub predictions: Option<PathBuf>,
+    /// The model.
+    pub model: Option<PathBuf>,
+    /// The run in numbers.
+    pub summary: Option<PathBuf>,
+    /// What could not be used.
+    pub rejected: Option<PathBuf>,
+}
+
+/// Rejections beyond which a run stops.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum MaxRejected {
+    /// So many records.
+    Records(u64),
+    /// This share of the records seen.
+    Share(f64),
+}
+
+impl MaxRejected {
+    /// Records that must have been seen before a share is judged in the middle of a stream.
+    const JUDGED_FROM: u64 = 1000;
+
+    /// Reads `1%` or `100`.
+    ///
+    /// # Errors
+    /// Anything else.
+    ///
+    /// ```
+    /// use tidemill::config::MaxRejected;
+    /// assert_eq!(MaxRejected::parse("1%")?, MaxRejected::Share(0.01));
+    /// # Ok::<(), tidemill::error::Error>(())
+    /// ```
+    pub fn parse(text: &str) -> Result<Self> {
+        let refused = || Error::usage(format!("--max-rejected {text}: write a share like 1% or a number like 100"));
+        match text.strip_suffix('%') {
+            Some(share) => {
+                let share: f64 = share.trim().parse().map_err(|_| refused())?;
+                if (0.0..=100.0).contains(&share) { Ok(Self::Share(share / 100.0)) } else { Err(refused()) }
+            }
+            None => text.parse().map(Self::Records).map_err(|_| refused()),
+        }
+    }
+
+    /// Whether `rejected` of `seen` records are too many; a share is judged from 1,000 records on, or at the end.
+    pub fn is_exceeded(self, rejected: u64, seen: u64, at_end: bool) -> bool {
+        match self {
+            Self::Records(limit) => rejected > limit,
+            Self::Share(share) => (at_end || seen >= Self::JUDGED_FROM) && rejected as f64 > share * seen as f64,
+        }
+    }
+}
+
+impl Options {
+    /// Reads a job file.
+    ///
+    /// # Errors
+    /// A file that cannot be read, is not TOML, or has a key that is no option.
+    pub fn read(path: &Path) -> Result<Self> {
+        let name = path.display();
+        let text = std::fs::read_to_string(path)
+            .map_err(|cause| Error::usage(format!("cannot read the job file {name}")).because(cause))?;
+        Self::parse(&text).map_err(|cause| Error::usage(format!("the job file {name} is not right:\n{cause}")))
+    }
+
+    /// Reads the text of a job file; `hash_bits` is as good as `hash-bits`.
+    ///
+    /// # Errors
+    /// Text that is not TOML or has a key that is no option.
+    ///
+    /// ```
+    /// let options = tidemill::config::Options::parse("[learner]\nhash_bits = 20").unwrap();
+    /// assert_eq!(options.learner.hash_bits, Some(20));
+    /// ```
+    pub fn parse(text: &str) -> std::result::Result<Self, String> {
+        let mut table: toml::Table = text.parse().map_err(|error: toml::de::Error| error.to_string())?;
+        for (_, section) in table.iter_mut() {
+            if let toml::Value::Table(section) = section {
+                let entries = std::mem::take(section);
+                section.extend(entries.into_iter().map(|(key, value)| (key.replace('_', "-"), value)));
+            }
+        }
+        table.try_into().map_err(|error| error.to_string())
+    }
+}
+
+impl Plan {
+    /// Checks the options; `inputs` named on the command line replace those of the job file.
+    ///
+    /// # Errors
+    /// Options that contradict each other or lie outside their range; the message says what to write instead.
+    pub fn new(options: Options, inputs: &[String]) -> Result<Self> {
+        let source = &options.source;
+        let inputs = checked_inputs(source, inputs)?;
+        let delimiter = delimiter(source.format, &inputs);
+        let label = source.positive.clone().map_or(LabelRule::Inferred, LabelRule::Positive);
+        let settings = settings(&options.learner)?;
+        let output = options.output.clone();
+        let path = |name: Option<String>| name.map(PathBuf::from);
+        Ok(Self {
+            inputs,
+            delimiter,
+            label,
+            settings,
+            device: options.learner.device.as_deref().unwrap_or("auto").parse()?,
+            threads: threads(options.learner.threads)?,
+            queue: 4,
+            outputs: Outputs {
+                predictions: path(output.predictions),
+                model: path(output.model),
+                summary: path(output.summary),
+                rejected: path(output.rejected),
+            },
+            max_rejected: MaxRejected::parse(output.max_rejected.as_deref().unwrap_or("1%"))?,
+            options,
+        })
+    }
+
+    /// What the user said about columns.
+    pub fn named(&self) -> Named<'_> {
+        let source = &self.options.source;
+        Named {
+            label: source.label.as_deref(),
+            weight: source.weight.as_deref(),
+            id: source.id.as_deref(),
+            time: source.time.as_deref(),
+            numeric: source.numeric.as_deref().unwrap_or_default(),
+            categorical: source.categorical.as_deref().unwrap_or_default(),
+            ignore: source.ignore.as_deref().unwrap_or_default(),
+            log: source.log.as_deref().unwrap_or_default(),
+        }
+    }
+}
+
+fn checked_inputs(source: &SourceOptions, named: &[String]) -> Result<Vec<Input>> {
+    let files: &[String] = if named.is_empty() { source.input.as_deref().unwrap_or_default() } else { named };
+    match (source.generate, files) {
+        (Some(generator), []) => Ok(vec![Input::Synthetic {
+            generator,
+            rows: source.rows.unwrap_or(DEFAULT_ROWS),
+            seed: source.seed.unwrap_or(1),
+        }]),
+        (Some(_), _) if named.is_empty() => {
+            Err(Error::usage("the job names both files and a generated stream: keep `input` or `generate`"))
+        }
+        (None, []) => Err(Error::usage(
+            "nothing to read: name files, - for standard input, or a generated stream with --generate clicks",
+        )),
+        (_, files) if files.iter().filter(|name| *name == "-").count() > 1 => {
+            Err(Error::usage("standard input (-) can be read only once"))
+        }
+        (_, files) => Ok(files.iter().map(|name| Input::named(name)).collect()),
+    }
+}
+
+/// The delimiter of the named format, or the one that the first file's extension tells.
+fn delimiter(format: Option<Format>, inputs: &[Input]) -> u8 {
+    let is_tsv = |input: &Input| match input {
+        Input::File(path) => {
+            let name = path.to_string_lossy().to_lowercase();
+            let name = name.trim_end_matches(".gz").trim_end_matches(".zst");
+            name.ends_with(".tsv") || name.ends_with(".tab")
+        }
+        _ => false,
+    };
+    match format {
+        Some(Format::Tsv) => b'\t',
+        Some(Format::Csv) => b',',
+        None if inputs.first().is_some_and(is_tsv) => b'\t',
+        None => b',',
+    }
+}
+
+fn settings(options: &LearnerOptions) -> Result<Settings> {
+    let batch = within(options.batch, DEFAULT_BATCH, 1..=1 << 20, "--batch")?;
+    let hash_bits = within(options.hash_bits, DEFAULT_HASH_BITS, 1..=24, "--hash-bits")?;
+    let penalty =
+        Penalty { l1: within(options.l1, 0.0, 0.0..=1e6, "--l1")?, l2: within(options.l2, 0.0, 0.0..=1e6, "--l2")? };
+    let update = options.update.unwrap_or(Update::Record);
+    Ok(Settings { update, optimizer: optimizer(options)?, penalty, batch, hash_bits, frozen: false })
+}
+
+fn optimizer(options: &LearnerOptions) -> Result<Optimizer> {
+    let name = options.optimizer.unwrap_or(OptimizerName::AdaGrad);
+    let default = if name == OptimizerName::Ftrl { 0.1 } else { 0.05 };
+    let learning_rate = within(options.learning_rate, default, 1e-9..=1e3, "--learning-rate")?;
+    let power_t = within(options.power_t, 0.0, 0.0..=1.0, "--power-t")?;
+    let beta = within(options.beta, 1.0, 0.0..=1e6, "--beta")?;
+    if options.power_t.is_some() && name != OptimizerName::Sgd {
+        return Err(Error::usage("--power-t belongs to --optimizer sgd: the others adapt their rates themselves"));
+    }
+    if options.beta.is_some() && name != OptimizerName::Ftrl {
+        return Err(Error::usage("--beta belongs to --optimizer ftrl"));
+    }
+    Ok(match name {
+        OptimizerName::Sgd => Optimizer::Sgd { learning_rate, power_t },
+        OptimizerName::AdaGrad => Optimizer::AdaGrad { learning_rate },
+        OptimizerName::Ftrl => Optimizer::Ftrl { learning_rate, beta },
+    })
+}
+
+fn threads(named: Option<usize>) -> Result<usize> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    within(named, cores.min(64), 1..=1024, "--threads")
+}
+
+fn within<T: PartialOrd + Copy + std::fmt::Display>(
+    value: Option<T>,
+    default: T,
+    range: std::ops::RangeInclusive<T>,
+    flag: &str,
+) -> Result<T> {
+    let value = value.unwrap_or(default);
+    if range.contains(&value) {
+        return Ok(value);
+    }
+    Err(Error::usage(format!("{flag} {value} is outside {} to {}", range.start(), range.end())))
+}

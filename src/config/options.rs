@@ -1,0 +1,188 @@
+//! Every option, once: the command line's flags and the job file's keys come from the same fields.
+//!
+//! All are optional here; defaults and checks are [`super::Plan`]'s.
+
+use clap::{Args, ValueHint};
+use serde::{Deserialize, Serialize};
+
+use crate::learner::Update;
+use crate::source::synthetic::Generator;
+
+/// Declares a section of the job file whose fields are flags as well.
+macro_rules! section {
+    ($(#[$about:meta])* $name:ident { $($(#[$field_about:meta])* $field:ident: $type:ty,)* }) => {
+        $(#[$about])*
+        #[derive(Debug, Clone, Default, PartialEq, Args, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+        pub struct $name {
+            $($(#[$field_about])* #[serde(skip_serializing_if = "Option::is_none")] pub $field: Option<$type>,)*
+        }
+
+        impl $name {
+            /// These options, with those of `below` where one is not given.
+            #[must_use]
+            pub fn over(self, below: Self) -> Self {
+                Self { $($field: self.$field.or(below.$field),)* }
+            }
+        }
+    };
+}
+
+section! {
+    /// `[source]`: where the records come from and what their columns are.
+    SourceOptions {
+        /// Inputs of a job file; files, or - for standard input
+        #[arg(skip)]
+        input: Vec<String>,
+        /// Read a generated stream instead of files
+        #[arg(long, value_enum, help_heading = "Source")]
+        generate: Generator,
+        /// Records of the generated stream
+        #[arg(long, help_heading = "Source")]
+        rows: u64,
+        /// Seed of the generated stream
+        #[arg(long, help_heading = "Source")]
+        seed: u64,
+        /// csv or tsv; by the file's extension if not named
+        #[arg(long, value_enum, help_heading = "Source")]
+        format: Format,
+        /// Names of the columns, for inputs without a header line
+        #[arg(long, value_delimiter = ',', value_name = "NAMES", help_heading = "Source")]
+        columns: Vec<String>,
+        /// Column to learn: 0/1, -1/+1 or true/false
+        #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
+        label: String,
+        /// Label value of the positive class; any other value is the negative one
+        #[arg(long, value_name = "VALUE", help_heading = "Columns")]
+        positive: String,
+        /// Column of example weights: 2 is the record twice
+        #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
+        weight: String,
+        /// Column carried into the predictions
+        #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
+        id: String,
+        /// Column of the event time: kept out of the features
+        #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
+        time: String,
+        /// Columns to take as numbers
+        #[arg(long, value_delimiter = ',', value_name = "COLUMNS", help_heading = "Columns")]
+        numeric: Vec<String>,
+        /// Columns to take as categories
+        #[arg(long, value_delimiter = ',', value_name = "COLUMNS", help_heading = "Columns")]
+        categorical: Vec<String>,
+        /// Columns to leave out
+        #[arg(long, value_delimiter = ',', value_name = "COLUMNS", help_heading = "Columns")]
+        ignore: Vec<String>,
+        /// Numeric columns to take as sign(x) ln(1+|x|): counts and amounts
+        #[arg(long, value_delimiter = ',', value_name = "COLUMNS", help_heading = "Columns")]
+        log: Vec<String>,
+    }
+}
+
+section! {
+    /// `[learner]`: how to learn, and on what device.
+    LearnerOptions {
+        /// Unit of learning [default: record]
+        #[arg(long, value_enum, help_heading = "Learner")]
+        update: Update,
+        /// Records of a micro-batch [default: 256]
+        #[arg(long, value_name = "RECORDS", help_heading = "Learner")]
+        batch: usize,
+        /// Step rule [default: adagrad]
+        #[arg(long, value_enum, help_heading = "Learner")]
+        optimizer: OptimizerName,
+        /// Step size [default: 0.05; FTRL's alpha: 0.1]
+        #[arg(long, value_name = "RATE", help_heading = "Learner")]
+        learning_rate: f32,
+        /// SGD: the rate falls with the t-th power of updates [default: 0]
+        #[arg(long, value_name = "POWER", help_heading = "Learner")]
+        power_t: f32,
+        /// FTRL: beta [default: 1]
+        #[arg(long, help_heading = "Learner")]
+        beta: f32,
+        /// Penalty on absolute weights [default: 0]
+        #[arg(long, help_heading = "Learner")]
+        l1: f32,
+        /// Penalty on squared weights [default: 0]
+        #[arg(long, help_heading = "Learner")]
+        l2: f32,
+        /// Categories share 2^BITS weights, 1 to 24 [default: 18]
+        #[arg(long, value_name = "BITS", help_heading = "Learner")]
+        hash_bits: u32,
+        /// auto, cpu, gpu, gpu:INDEX or gpu:NAME [default: auto]
+        #[arg(long, help_heading = "Run")]
+        device: String,
+        /// Ingest threads [default: one a core]
+        #[arg(long, help_heading = "Run")]
+        threads: usize,
+    }
+}
+
+section! {
+    /// `[output]`: what to write, and when to give up.
+    OutputOptions {
+        /// One row a record: .csv or .jsonl, - for standard output
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
+        predictions: String,
+        /// The model, as safetensors
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
+        model: String,
+        /// The run in numbers, as JSON
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
+        summary: String,
+        /// Records that could not be used, as JSON lines
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
+        rejected: String,
+        /// Rejected records beyond which to stop: a share like 1% or a number [default: 1%]
+        #[arg(long, value_name = "LIMIT", help_heading = "Output")]
+        max_rejected: String,
+    }
+}
+
+/// A text format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// Comma between fields.
+    Csv,
+    /// Tab between fields.
+    Tsv,
+}
+
+/// A step rule by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum OptimizerName {
+    /// Stochastic gradient descent.
+    Sgd,
+    /// AdaGrad.
+    #[value(name = "adagrad")]
+    #[serde(rename = "adagrad")]
+    AdaGrad,
+    /// FTRL-Proximal.
+    Ftrl,
+}
+
+/// A job file: all options, by section.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Options {
+    /// Where the records come from.
+    pub source: SourceOptions,
+    /// How to learn.
+    pub learner: LearnerOptions,
+    /// What to write.
+    pub output: OutputOptions,
+}
+
+impl Options {
+    /// These options, with those of `below` where one is not given.
+    #[must_use]
+    pub fn over(self, below: Self) -> Self {
+        Self {
+            source: self.source.over(below.source),
+            learner: self.learner.over(below.learner),
+            output: self.output.over(below.output),
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Feature hashing: text to 32 bits, with the semantics of Vowpal Wabbit's `--hash all`.
+//!
+//! A namespace (a column's name) is hashed with seed 0, a feature (a value) with its namespace's hash as the seed.
+//! The full 32 bits travel; the learner masks them to its table.
+
+/// Hash of a namespace: the seed of its features.
+///
+/// ```
+/// use tidemill::encoder::hash::{murmur3, namespace};
+/// assert_eq!(murmur3(b"feature", namespace(b"namespace")) & 0x3ffff, 242_309); // Vowpal Wabbit's, 18 bits
+/// ```
+pub fn namespace(name: &[u8]) -> u32 {
+    murmur3(name, 0)
+}
+
+/// MurmurHash3, x86 32-bit variant (Appleby, public domain), of `bytes` under `seed`.
+#[inline(always)]
+pub fn murmur3(bytes: &[u8], seed: u32) -> u32 {
+    let mut hash = seed;
+    let mut blocks = bytes.chunks_exact(4);
+    for block in &mut blocks {
+        let block = u32::from_le_bytes([block[0], block[1], block[2], block[3]]);
+        hash = (hash ^ scramble(block)).rotate_left(13).wrapping_mul(5).wrapping_add(0xe654_6b64);
+    }
+    let rest = blocks.remainder();
+    if !rest.is_empty() {
+        let tail = rest.iter().rev().fold(0, |tail, &byte| tail << 8 | u32::from(byte));
+        hash ^= scramble(tail);
+    }
+    finish(hash ^ bytes.len() as u32)
+}
+
+#[inline(always)]
+fn scramble(block: u32) -> u32 {
+    block.wrapping_mul(0xcc9e_2d51).rotate_left(15).wrapping_mul(0x1b87_3593)
+}
+
+#[inline(always)]
+fn finish(mut hash: u32) -> u32 {
+    hash = (hash ^ hash >> 16).wrapping_mul(0x85eb_ca6b);
+    hash = (hash ^ hash >> 13).wrapping_mul(0xc2b2_ae35);
+    hash ^ hash >> 16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_are_those_of_vowpal_wabbit() {
+        let index = |space: &[u8], feature: &[u8]| {
+            let seed = if space.is_empty() { 0 } else { namespace(space) };
+            murmur3(feature, seed) & 0x3ffff
+        };
+        assert_eq!(index(b"namespace", b"feature"), 242_309);
+        assert_eq!(index(b"n", b"feature"), 35_795);
+        assert_eq!(index(b"ns", b"abc"), 16_258);
+        assert_eq!(index(b"", b"ns^abc"), 92_529);
+        assert_eq!(index(b"", b"a"), 92_594);
+        assert_eq!(index(b"A", b"a"), 239_656);
+        assert_eq!(index(b"B", b"b"), 170_760);
+    }
+
+    #[test]
+    fn hashes_are_those_of_the_published_murmur3() {
+        for (text, seed, expected) in [
+            (&b""[..], 0, 0),
+            (b"", 1, 0x514e_28b7),
+            (b"", 0xffff_ffff, 0x81f1_6f39),
+            (b"aaaa", 0x9747_b28c, 0x5a97_808a),
+            (b"aaa", 0x9747_b28c, 0x283e_0130),
+            (b"aa", 0x9747_b28c, 0x5d21_1726),
+            (b"Hello, world!", 0x9747_b28c, 0x2488_4cba),
+        ] {
+            assert_eq!(murmur3(text, seed), expected, "{text:?} {seed:#x}");
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Which column is what: from the names a user gave, and a sample of the records for the rest.
+
+use crate::error::{Error, Result};
+use crate::parser::number::number;
+use crate::schema::{Column, Role, Schema};
+
+/// Records looked at.
+pub const SAMPLE: usize = 1000;
+
+/// What the user said about columns; the rest is inferred.
+#[derive(Debug, Clone, Default)]
+pub struct Named<'a> {
+    /// Column to learn.
+    pub label: Option<&'a str>,
+    /// Column of example weights.
+    pub weight: Option<&'a str>,
+    /// Column carried into the predictions.
+    pub id: Option<&'a str>,
+    /// Column of the event time.
+    pub time: Option<&'a str>,
+    /// Columns to take as numbers.
+    pub numeric: &'a [String],
+    /// Columns to take as text.
+    pub categorical: &'a [String],
+    /// Columns to leave out.
+    pub ignore: &'a [String],
+    /// Numeric columns to take the logarithm of.
+    pub log: &'a [String],
+}
+
+/// The schema, and the columns whose role was inferred rather than named.
+///
+/// # Errors
+/// A name that the header does not have, or that is given two roles.
+pub fn infer(
+    names: &[String],
+    sample: &[Vec<Vec<u8>>],
+    named: &Named<'_>,
+    delimiter: u8,
+    header: bool,
+) -> Result<(Schema, Vec<(String, Role)>)> {
+    let mut roles = vec![None; names.len()];
+    assign(names, &mut roles, named)?;
+    let mut inferred = Vec::new();
+    let mut columns = Vec::new();
+    for (at, name) in names.iter().enumerate() {
+        let role = roles[at].unwrap_or_else(|| {
+            let role = guess(sample.iter().filter_map(|row| row.get(at)));
+            inferred.push((name.clone(), role));
+            role
+        });
+        columns.push(Column { name: name.clone(), role, log: named.log.contains(name) });
+    }
+    Ok((Schema { columns, delimiter, header }, inferred))
+}
+
+/// Writes the named roles down.
+fn assign(names: &[String], roles: &mut [Option<Role>], named: &Named<'_>) -> Result<()> {
+    let single = [
+        (named.label, Role::Label, "--label"),
+        (named.weight, Role::Weight, "--weight"),
+        (named.id, Role::Id, "--id"),
+        (named.time, Role::Time, "--time"),
+    ];
+    for (name, role, flag) in single {
+        if let Some(name) = name {
+            set(names, roles, name, role, flag)?;
+        }
+    }
+    let lists = [
+        (named.numeric, Role::Numeric, "--numeric"),
+        (named.categorical, Role::Categorical, "--categorical"),
+        (named.ignore, Role::Ignored, "--ignore"),
+    ];
+    for (list, role, flag) in lists {
+        for name in list {
+            set(names, roles, name, role, flag)?;
+        }
+    }
+    for name in named.log.iter().filter(|name| !named.numeric.contains(name)) {
+        set(names, roles, name, Role::Numeric, "--log")?;
+    }
+    Ok(())
+}
+
+fn set(names: &[String], roles: &mut [Option<Role>], name: &str, role: Role, flag: &str) -> Result<()> {
+    let Some(at) = names.iter().position(|known| known == name) else {
+        return Err(Error::usage(format!(
+            "{flag} names the column \"{name}\", which the input does not have; its columns are: {}",
+            names.join(", ")
+        )));
+    };
+    match roles[at].replace(role) {
+        Some(before) if before != role => Err(Error::usage(format!(
+            "the column \"{name}\" is named twice, the second time by {flag}: a column has one role"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Numbers are numeric, timestamps are the event time, the rest is categorical.
+fn guess<'a>(fields: impl Iterator<Item = &'a Vec<u8>>) -> Role {
+    let (mut numbers, mut times, mut filled) = (0, 0, 0);
+    for field in fields.filter(|field| !field.trim_ascii().is_empty()) {
+        filled += 1;
+        numbers += usize::from(number(field).is_ok());
+        times += usize::from(is_timestamp(field.trim_ascii()));
+    }
+    match filled {
+        0 => Role::Categorical,
+        _ if numbers == filled => Role::Numeric,
+        _ if times == filled => Role::Time,
+        _ => Role::Categorical,
+    }
+}
+
+/// `2024-05-01`, alone or followed by a time of day.
+fn is_timestamp(field: &[u8]) -> bool {
+    let shape = b"dddd-dd-dd";
+    field.len() >= shape.len()
+        && shape.iter().zip(field).all(|(&s, &byte)| if s == b'd' { byte.is_ascii_digit() } else { byte == s })
+        && matches!(field.get(10), None | Some(b'T' | b' '))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(text: &str) -> Vec<Vec<Vec<u8>>> {
+        crate::parser::csv::sample(text.as_bytes(), b',', SAMPLE)
+    }
+
+    fn names(text: &str) -> Vec<String> {
+        text.split(',').map(String::from).collect()
+    }
+
+    #[test]
+    fn numbers_timestamps_and_text_are_told_apart() {
+        let sample = rows("1,2.5,2024-05-01T10:00:00,red,,0\n0,,2024-05-01 10:00:01,7,,1\n");
+        let named = Named { label: Some("y"), ..Named::default() };
+        let (schema, said) = infer(&names("y,a,when,b,empty,flag"), &sample, &named, b',', true).unwrap();
+        let roles: Vec<_> = schema.columns.iter().map(|column| column.role).collect();
+        assert_eq!(
+            roles,
+            [Role::Label, Role::Numeric, Role::Time, Role::Categorical, Role::Categorical, Role::Numeric]
+        );
+        assert_eq!(said, "from 2 records, numeric: a, flag; categorical: b, empty; event time, not a feature: when");
+    }
+
+    #[test]
+    fn a_name_that_is_not_there_is_refused_with_the_names_that_are() {
+        let named = Named { label: Some("clicked"), ..Named::default() };
+        let error = infer(&names("click,age"), &[], &named, b',', true).unwrap_err().to_string();
+        assert!(error.contains("clicked") && error.contains("click, age"), "{error}");
+    }
+
+    #[test]
+    fn a_column_has_one_role() {
+        let list = [String::from("age")];
+        let named = Named { label: Some("age"), numeric: &list, ..Named::default() };
+        assert!(infer(&names("click,age"), &[], &named, b',', true).is_err());
+    }
+}

@@ -1,0 +1,154 @@
+//! The encoder: takes parsed records, gives examples - numbers as they are, text hashed, labels as tokens.
+//!
+//! A pure function of the records and the schema: whatever depends on the order of the records (running scales, what
+//! a label means) is the engine's. Siblings: [`hash`] (features to 32 bits), [`label`] (text to label tokens) and
+//! [`infer`] (which column is what, from a sample).
+
+pub mod hash;
+pub mod infer;
+pub mod label;
+
+use crate::examples::{Examples, LabelToken};
+use crate::record::{Reason, Records, Rejected};
+use crate::schema::{Role, Schema};
+use label::LabelRule;
+
+/// Largest example weight; a record is learned that many times in a row.
+pub const MAX_WEIGHT: f32 = 1e6;
+
+/// An encoder for one schema.
+#[derive(Debug, Clone)]
+pub struct Encoder {
+    /// Hash of the name of each text column: the seed of its values.
+    seeds: Vec<u32>,
+    label: LabelRule,
+    label_name: Option<String>,
+    weight_name: Option<String>,
+}
+
+impl Encoder {
+    /// An encoder for records of this schema.
+    pub fn new(schema: &Schema, label: LabelRule) -> Self {
+        let name = |role| schema.first(role).map(|column| column.name.clone());
+        Self {
+            seeds: schema.of(Role::Categorical).map(|column| hash::namespace(column.name.as_bytes())).collect(),
+            label,
+            label_name: name(Role::Label),
+            weight_name: name(Role::Weight),
+        }
+    }
+
+    /// Encodes `records` into `examples`, whose buffers are used again; the matrix of numbers is handed over.
+    pub fn encode(&self, records: &mut Records, examples: &mut Examples) {
+        examples.clear();
+        examples.sequence = records.chunk.sequence;
+        examples.source = records.chunk.source;
+        examples.bytes = records.chunk.len as u64;
+        examples.seen = records.seen;
+        examples.best_loss = records.chunk.best_loss;
+        std::mem::swap(&mut examples.rejected, &mut records.rejected);
+        std::mem::swap(&mut examples.dense, &mut records.numeric);
+        examples.row_start.push(0);
+        let from_parser = examples.rejected.len();
+        let stride = examples.dense.len().checked_div(records.rows).unwrap_or(0);
+        for row in 0..records.rows {
+            match self.label_and_weight(records, row) {
+                Ok(token) => self.push(records, row, token, stride, examples),
+                Err(fault) => examples.rejected.push(rejected(records, row, fault)),
+            }
+        }
+        examples.dense.truncate(examples.rows * stride);
+        if from_parser > 0 && examples.rejected.len() > from_parser {
+            examples.rejected.sort_by_key(|rejected| rejected.number);
+        }
+    }
+
+    /// The label's token, unless the label or the weight make the record unusable.
+    #[inline(always)]
+    fn label_and_weight(&self, records: &Records, row: usize) -> Result<LabelToken, (Reason, Option<&String>)> {
+        if let Some(&weight) = records.weight.get(row)
+            && !(weight.is_nan() || (0.0..=MAX_WEIGHT).contains(&weight))
+        {
+            return Err((Reason::Weight, self.weight_name.as_ref()));
+        }
+        let Some(span) = records.label.get(row) else { return Ok(LabelToken::Missing) };
+        let field = span.of(&records.chunk.bytes);
+        self.label.token(field).ok_or((Reason::Label, self.label_name.as_ref()))
+    }
+
+    #[inline(always)]
+    fn push(&self, records: &Records, row: usize, token: LabelToken, stride: usize, examples: &mut Examples) {
+        if examples.rows != row {
+            examples.dense.copy_within(row * stride..(row + 1) * stride, examples.rows * stride);
+        }
+        examples.label.push(token);
+        if let Some(&weight) = records.weight.get(row) {
+            examples.weight.push(if weight.is_nan() { 1.0 } else { weight });
+        }
+        examples.number.push(records.number[row]);
+        let bytes = &records.chunk.bytes;
+        let spans = &records.text[row * self.seeds.len()..(row + 1) * self.seeds.len()];
+        for (span, &seed) in spans.iter().zip(&self.seeds) {
+            if span.len > 0 {
+                examples.hash.push(hash::murmur3(span.of(bytes), seed));
+                examples.value.push(1.0);
+            }
+        }
+        examples.row_start.push(examples.hash.len() as u32);
+        if let Some(id) = records.id.get(row) {
+            examples.id.extend_from_slice(id.of(bytes));
+            examples.id_end.push(examples.id.len() as u32);
+        }
+        examples.rows += 1;
+    }
+}
+
+fn rejected(records: &Records, row: usize, (reason, column): (Reason, Option<&String>)) -> Rejected {
+    let span = records.record[row];
+    Rejected {
+        number: records.number[row],
+        source: records.chunk.source,
+        offset: records.chunk.offset + u64::from(span.start),
+        column: column.cloned(),
+        reason,
+        raw: Rejected::raw_of(span.of(&records.chunk.bytes)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parser::Parser;
+    use crate::record::Chunk;
+    use crate::schema::Column;
+
+    fn encode(text: &[u8]) -> Examples {
+        let roles = [Role::Label, Role::Numeric, Role::Categorical, Role::Weight, Role::Id];
+        let column = |(at, role): (usize, Role)| Column { name: format!("c{at}"), role, log: false };
+        let columns = roles.into_iter().enumerate().map(column).collect();
+        let schema = Schema { columns, delimiter: b',', header: false };
+        let (mut records, mut examples) = (Records::default(), Examples::default());
+        Parser::new(schema.clone()).parse(Chunk::of(text), &mut records).unwrap();
+        Encoder::new(&schema, LabelRule::Inferred).encode(&mut records, &mut examples);
+        examples
+    }
+
+    #[test]
+    fn a_missing_category_is_no_feature_and_a_missing_weight_is_one() {
+        let examples = encode(b"1,2,a,3,x\n0,4,,,y\n");
+        assert_eq!(examples.row_start, [0, 1, 1]);
+        assert_eq!(examples.weight, [3.0, 1.0]);
+        assert_eq!((examples.id_of(0), examples.id_of(1)), (&b"x"[..], &b"y"[..]));
+    }
+
+    #[test]
+    fn a_bad_label_or_weight_is_rejected_and_leaves_the_other_rows_in_place() {
+        let examples = encode(b"1,10,a,1,x\nmaybe,20,b,1,y\nragged\n0,30,c,-1,z\n0,40,d,1,w\n");
+        assert_eq!((examples.rows, examples.dense[0], examples.dense[16]), (2, 10.0, 40.0));
+        assert_eq!(examples.dense.len(), 32);
+        assert_eq!(examples.number, [0, 4]);
+        let seen: Vec<_> = examples.rejected.iter().map(|r| (r.number, r.reason)).collect();
+        assert_eq!(seen, [(1, Reason::Label), (2, Reason::FieldCount), (3, Reason::Weight)]);
+        assert_eq!(examples.rejected[0].raw, b"maybe,20,b,1,y");
+    }
+}

@@ -1,0 +1,105 @@
+//! The pipeline: puts the stages together, each in its threads, and runs a stream through them.
+//!
+//! The only place with threads and channels: a reader, N ingest threads, the engine, and one thread that writes
+//! predictions. Siblings: [`flow`] (threads and channels), [`stage`] (how a thread spends its time), [`start`] (what
+//! is needed before the first record), [`outlet`] (where results go) and [`saved`] (a run as a model file and back).
+
+pub mod flow;
+pub mod outlet;
+pub mod saved;
+pub mod stage;
+pub mod start;
+
+use std::time::{Duration, Instant};
+
+use crate::config::Plan;
+use crate::engine::{Counts, Engine};
+use crate::error::{Error, ErrorKind, Result};
+use crate::learner::{Model, Settings};
+use crate::metric::Metrics;
+use crate::scaler::Scaler;
+use crate::schema::{Role, Schema};
+use outlet::Outlet;
+use stage::StageTimes;
+use start::{Prepared, Saved};
+
+/// A look at a run under way.
+#[derive(Debug)]
+pub struct Status<'a> {
+    /// What has been counted.
+    pub counts: &'a Counts,
+    /// How good the predictions were.
+    pub metrics: &'a mut Metrics,
+    /// Time since the start.
+    pub elapsed: Duration,
+    /// Time of the engine so far.
+    pub stages: &'a [StageTimes],
+}
+
+/// What a run leaves behind.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What has been counted.
+    pub counts: Counts,
+    /// How good the predictions were.
+    pub metrics: Metrics,
+    /// The model after the last record.
+    pub model: Model,
+    /// The running scales after the last record.
+    pub scaler: Scaler,
+    /// The columns.
+    pub schema: Schema,
+    /// The columns whose role was inferred.
+    pub inferred: Vec<(String, Role)>,
+    /// How it was learned.
+    pub settings: Settings,
+    /// Updates that the model had behind it at the start.
+    pub first_version: u64,
+    /// The device that learned.
+    pub device: String,
+    /// Why that one.
+    pub device_reason: String,
+    /// Time from start to end.
+    pub elapsed: Duration,
+    /// Time of each stage, in the order of the flow.
+    pub stages: Vec<StageTimes>,
+    /// Set when the run was stopped because too many records were rejected.
+    pub stopped: Option<Error>,
+}
+
+/// Runs a plan from the first record to the last. `saved` is the model to predict with, if that is all that is wanted.
+///
+/// `observe` is called from time to time, at least once a chunk.
+///
+/// # Errors
+/// Anything that keeps the run from its end, but for too many rejections, which end it early.
+pub fn run(plan: &Plan, saved: Option<Saved>, observe: &mut dyn FnMut(Status<'_>)) -> Result<Outcome> {
+    let started = Instant::now();
+    let Prepared { source, head, schema, inferred, settings, first_version, opened, batcher } =
+        start::prepare(plan, saved)?;
+    let mut engine = Engine::new(batcher, opened.learner, plan.max_rejected);
+    let outlet = Outlet::create(plan, &schema)?;
+
+    let flow = flow::run(plan, source, head, &schema, &mut engine, outlet, started, observe);
+    let (stages, stopped) = match flow {
+        Ok(stages) => (stages, None),
+        Err((error, stages)) if error.kind() == ErrorKind::TooManyRejected => (stages, Some(error)),
+        Err((error, _)) => return Err(error),
+    };
+
+    Ok(Outcome {
+        counts: engine.counts().clone(),
+        metrics: engine.metrics().clone(),
+        model: engine.learner().model()?,
+        scaler: engine.scaler().clone(),
+        schema,
+        inferred,
+        settings,
+        first_version,
+        device: opened.device,
+        device_reason: opened.why,
+        elapsed: started.elapsed(),
+        stages,
+        stopped,
+    })
+}

@@ -1,0 +1,120 @@
+//! Where results go: rejected records straight to their file, predictions to the thread that writes them.
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use super::stage::{StageClock, StageTimes};
+use crate::config::Plan;
+use crate::engine::Sink;
+use crate::error::{Error, ErrorKind, Result};
+use crate::examples::Scored;
+use crate::record::Rejected;
+use crate::schema::{Role, Schema};
+use crate::sink::predictions::PredictionWriter;
+use crate::sink::rejected::RejectedWriter;
+
+/// The files of a run, opened before its first record.
+pub struct Outlet {
+    rejected: Option<RejectedWriter>,
+    predictions: Option<PredictionWriter>,
+    source_names: Vec<String>,
+    queue: usize,
+}
+
+/// The engine's end.
+pub struct EngineSink {
+    rejected: Option<RejectedWriter>,
+    source_names: Vec<String>,
+    to_writer: Option<Sender<Scored>>,
+    spare: Receiver<Scored>,
+    /// Time spent waiting for the writer.
+    pub(super) waited: std::time::Duration,
+}
+
+/// The writing thread's end.
+pub struct Writer {
+    predictions: PredictionWriter,
+    scored: Receiver<Scored>,
+    spare: Sender<Scored>,
+}
+
+impl Outlet {
+    /// Opens the files, so that one that cannot be written is known at once.
+    pub fn create(plan: &Plan, schema: &Schema) -> Result<Self> {
+        let id = schema.first(Role::Id).map(|column| column.name.as_str());
+        let outputs = &plan.outputs;
+        Ok(Self {
+            rejected: outputs.rejected.as_deref().map(RejectedWriter::create).transpose()?,
+            predictions: outputs.predictions.as_deref().map(|path| PredictionWriter::create(path, id)).transpose()?,
+            source_names: plan.inputs.iter().map(|input| input.name()).collect(),
+            queue: plan.queue,
+        })
+    }
+
+    /// The engine's end, and the writer's where predictions are wanted.
+    pub fn split(self) -> (EngineSink, Option<Writer>) {
+        let (to_writer, scored) = bounded(self.queue * 8);
+        let (to_engine, spare) = bounded(self.queue * 8 + 2);
+        let writer = self.predictions.map(|predictions| Writer { predictions, scored, spare: to_engine });
+        let sink = EngineSink {
+            rejected: self.rejected,
+            source_names: self.source_names,
+            to_writer: writer.is_some().then_some(to_writer),
+            spare,
+            waited: std::time::Duration::ZERO,
+        };
+        (sink, writer)
+    }
+}
+
+impl Sink for EngineSink {
+    fn scored(&mut self, scored: Scored) -> Result<Option<Scored>> {
+        let Some(to_writer) = &self.to_writer else { return Ok(Some(scored)) };
+        if let Err(full) = to_writer.try_send(scored) {
+            let waiting = std::time::Instant::now();
+            // The writer goes away only when it failed; its own error is the one that is reported.
+            to_writer.send(full.into_inner()).map_err(|_| writer_gone())?;
+            self.waited += waiting.elapsed();
+        }
+        Ok(self.spare.try_recv().ok())
+    }
+
+    fn rejected(&mut self, record: u64, rejected: &Rejected) -> Result<()> {
+        let Some(writer) = &mut self.rejected else { return Ok(()) };
+        writer.write(record, &self.source_names[rejected.source as usize], rejected)
+    }
+}
+
+impl EngineSink {
+    /// Closes what the engine wrote itself, and lets the writer come to its end.
+    pub fn finish(&mut self) -> Result<()> {
+        self.to_writer = None;
+        self.rejected.take().map_or(Ok(()), RejectedWriter::finish)
+    }
+}
+
+impl Writer {
+    /// Writes until the engine has no more.
+    pub fn run(mut self) -> (StageTimes, Result<()>) {
+        let mut clock = StageClock::start("sink");
+        let outcome = self.write_all(&mut clock).and_then(|()| self.predictions.finish());
+        clock.worked();
+        (clock.times(), outcome)
+    }
+
+    fn write_all(&mut self, clock: &mut StageClock) -> Result<()> {
+        while let Ok(scored) = self.scored.recv() {
+            clock.was_starved();
+            self.predictions.write(&scored)?;
+            clock.worked();
+            // A full channel means that the engine has spare ones enough.
+            let _ = self.spare.try_send(scored);
+        }
+        clock.was_starved();
+        Ok(())
+    }
+}
+
+/// Stands in for the writer's own error.
+pub(super) fn writer_gone() -> Error {
+    Error::new(ErrorKind::Output, "the predictions could not be written")
+}

@@ -1,0 +1,36 @@
+//! A finished run as a model file's content, and back to what predicting needs.
+
+use serde_json::json;
+
+use super::Outcome;
+use super::start::Saved;
+use crate::config::{Options, Plan};
+use crate::encoder::label::LabelRule;
+use crate::error::{Error, Result};
+use crate::scaler::Scaler;
+use crate::schema::Schema;
+use crate::sink::model::SavedModel;
+
+/// What a run's model file holds.
+pub fn model_of(plan: &Plan, outcome: &Outcome) -> SavedModel {
+    // Options and schema are structs of text and numbers: JSON can hold them all.
+    let job = serde_json::to_value(&plan.options).unwrap_or_else(|_| json!({}));
+    let schema = serde_json::to_value(&outcome.schema).unwrap_or_else(|_| json!({}));
+    SavedModel::new(outcome.model.clone(), outcome.scaler.arrays(), job, schema)
+}
+
+/// What predicting with a model file needs.
+///
+/// # Errors
+/// A file whose job, columns or scales do not belong together.
+pub fn to_predict(file: SavedModel) -> Result<Saved> {
+    let damaged = |what| Error::input(format!("the model file's {what} cannot be used: train the model again"));
+    let schema: Schema = serde_json::from_value(file.schema).map_err(|cause| damaged("columns").because(cause))?;
+    let options: Options = serde_json::from_value(file.job).map_err(|cause| damaged("job").because(cause))?;
+    let scaler = Scaler::from_arrays(schema.stride(), &file.scaler).ok_or_else(|| damaged("scales"))?;
+    if schema.numeric() != file.model.numeric {
+        return Err(damaged("number of numeric columns"));
+    }
+    let label = options.source.positive.map_or(LabelRule::Inferred, LabelRule::Positive);
+    Ok(Saved { model: file.model, scaler, schema, label })
+}

@@ -1,0 +1,278 @@
+//! Cuts a byte stream into chunks of whole records.
+//!
+//! A chunk ends behind a line end that ends a record; what is left over opens the next one. A line longer than
+//! [`MAX_RECORD`], or a quote that is never closed within as much, is taken out as a rejection and the stream goes on
+//! with the line behind it: memory stays bounded and nothing is lost in silence.
+
+use std::io::{ErrorKind, Read};
+
+use super::CHUNK;
+use super::split::boundary;
+use crate::error::{Error, Result};
+use crate::record::{Chunk, PADDING, Reason, Rejected};
+
+/// Bytes of the longest record that is read.
+pub const MAX_RECORD: usize = 8 * 1024 * 1024;
+
+/// A byte stream being cut.
+pub struct Chunker {
+    input: Box<dyn Read + Send>,
+    name: String,
+    delimiter: u8,
+    /// Whether to hand on what one read gave, instead of waiting for a full chunk.
+    eager: bool,
+    /// What was read behind the last chunk's end.
+    rest: Vec<u8>,
+    /// Offset of `rest` in the stream.
+    offset: u64,
+    first: bool,
+    ended: bool,
+}
+
+impl Chunker {
+    /// Cuts `input`; `name` is for messages.
+    pub fn new(input: Box<dyn Read + Send>, name: String, delimiter: u8, eager: bool) -> Self {
+        Self { input, name, delimiter, eager, rest: Vec::new(), offset: 0, first: true, ended: false }
+    }
+
+    /// Fills the next chunk; `false` at the end of the stream.
+    ///
+    /// # Errors
+    /// A stream that cannot be read to its end.
+    pub fn fill(&mut self, chunk: &mut Chunk) -> Result<bool> {
+        let mut len = self.start(chunk);
+        let mut target = CHUNK;
+        loop {
+            len = self.read(&mut chunk.bytes, len, target)?;
+            if self.first {
+                len = self.strip_byte_order_mark(chunk, len);
+            }
+            let (cut, quoted) = self.cut(&chunk.bytes[..len]);
+            if cut > 0 || (self.ended && len == 0) {
+                return Ok(self.end(chunk, cut, len, quoted));
+            }
+            if len >= MAX_RECORD || self.ended {
+                len = self.reject_line(chunk, len)?;
+                target = CHUNK;
+            } else {
+                target = (2 * target.max(len)).min(MAX_RECORD);
+            }
+        }
+    }
+
+    /// Puts the rest of the last chunk in front; gives its length.
+    fn start(&mut self, chunk: &mut Chunk) -> usize {
+        let len = self.rest.len();
+        if chunk.bytes.len() < CHUNK + PADDING {
+            chunk.bytes.resize(CHUNK + PADDING, 0);
+        }
+        if chunk.bytes.len() < len + PADDING {
+            chunk.bytes.resize(len + PADDING, 0);
+        }
+        chunk.bytes[..len].copy_from_slice(&self.rest);
+        self.rest.clear();
+        chunk.first = false;
+        chunk.best_loss = None;
+        len
+    }
+
+    /// Reads until `target` bytes are there; gives how many there are.
+    fn read(&mut self, bytes: &mut Vec<u8>, mut len: usize, target: usize) -> Result<usize> {
+        if bytes.len() < target + PADDING {
+            bytes.resize(target + PADDING, 0);
+        }
+        while len < target && !self.ended {
+            match self.input.read(&mut bytes[len..target]) {
+                Ok(0) => self.ended = true,
+                Ok(read) => {
+                    len += read;
+                    if self.eager {
+                        break;
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.unreadable(error)),
+            }
+        }
+        Ok(len)
+    }
+
+    /// Length of the whole records in `text`, and whether they hold a quote.
+    fn cut(&self, text: &[u8]) -> (usize, bool) {
+        if memchr::memchr(b'"', text).is_none() {
+            let cut = if self.ended { Some(text.len()) } else { memchr::memrchr(b'\n', text).map(|at| at + 1) };
+            return (cut.unwrap_or(0), false);
+        }
+        let found = boundary(text, self.delimiter);
+        match self.ended && !found.in_quotes {
+            true => (text.len(), true),
+            false => (found.complete, true),
+        }
+    }
+
+    /// Closes the chunk at `cut` and keeps the rest; `false` when there is nothing in it.
+    fn end(&mut self, chunk: &mut Chunk, cut: usize, len: usize, quoted: bool) -> bool {
+        self.rest.extend_from_slice(&chunk.bytes[cut..len]);
+        chunk.offset = self.offset;
+        chunk.len = cut;
+        chunk.quoted = quoted;
+        chunk.first = self.first;
+        chunk.bytes.truncate(chunk.bytes.len().max(cut + PADDING));
+        chunk.bytes[cut..cut + PADDING].fill(0);
+        self.offset += cut as u64;
+        let filled = cut > 0 || !chunk.rejected.is_empty();
+        self.first &= !filled;
+        filled
+    }
+
+    /// Takes the first line out of the `len` bytes as a rejection, reading on to its end where it is longer.
+    fn reject_line(&mut self, chunk: &mut Chunk, len: usize) -> Result<usize> {
+        let mut rejected = Rejected {
+            number: chunk.rejected.len() as u32,
+            source: chunk.source,
+            offset: self.offset,
+            column: None,
+            reason: Reason::TooLong,
+            raw: Vec::new(),
+        };
+        let text = &chunk.bytes[..len];
+        let (line, left) = match memchr::memchr(b'\n', text) {
+            Some(end) => {
+                rejected.reason = Reason::UnclosedQuote;
+                (end + 1, len - end - 1)
+            }
+            None => (len, 0),
+        };
+        rejected.raw = Rejected::raw_of(text[..line].trim_ascii_end());
+        self.offset += line as u64;
+        chunk.bytes.copy_within(line..len, 0);
+        let left = if line == len && !self.ended { self.skip_to_line_end(&mut chunk.bytes)? } else { left };
+        chunk.rejected.push(rejected);
+        Ok(left)
+    }
+
+    /// Passes over everything up to the next line end; gives how much was read behind it, now at the front.
+    fn skip_to_line_end(&mut self, bytes: &mut Vec<u8>) -> Result<usize> {
+        loop {
+            let len = self.read(bytes, 0, CHUNK)?;
+            let line = memchr::memchr(b'\n', &bytes[..len]).map(|at| at + 1);
+            self.offset += line.unwrap_or(len) as u64;
+            if let Some(line) = line {
+                bytes.copy_within(line..len, 0);
+                return Ok(len - line);
+            }
+            if self.ended {
+                return Ok(0);
+            }
+        }
+    }
+
+    /// Some programs put three bytes in front of UTF-8 text that are no part of it.
+    fn strip_byte_order_mark(&mut self, chunk: &mut Chunk, len: usize) -> usize {
+        if self.offset == 0 && chunk.bytes[..len].starts_with(b"\xef\xbb\xbf") {
+            chunk.bytes.copy_within(3..len, 0);
+            self.offset = 3;
+            return len - 3;
+        }
+        len
+    }
+
+    fn unreadable(&self, cause: std::io::Error) -> Error {
+        let name = &self.name;
+        let message = match cause.kind() {
+            ErrorKind::UnexpectedEof => {
+                format!("{name} ends in the middle of its compressed data: it was cut short; get a whole copy")
+            }
+            ErrorKind::InvalidInput | ErrorKind::InvalidData => {
+                format!("{name} holds damaged compressed data: get a whole copy")
+            }
+            _ => format!("cannot read {name} to its end"),
+        };
+        Error::input(message).because(cause)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Gives the text in pieces of at most `step` bytes.
+    struct Drip(std::io::Cursor<Vec<u8>>, usize);
+
+    impl Read for Drip {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            let step = self.1.min(buffer.len());
+            self.0.read(&mut buffer[..step])
+        }
+    }
+
+    fn chunks(text: &[u8], step: usize, eager: bool) -> Vec<Chunk> {
+        let input = Box::new(Drip(std::io::Cursor::new(text.to_vec()), step));
+        let mut chunker = Chunker::new(input, "test".into(), b',', eager);
+        let mut chunks = Vec::new();
+        loop {
+            let mut chunk = Chunk::default();
+            if !chunker.fill(&mut chunk).unwrap() {
+                return chunks;
+            }
+            chunks.push(chunk);
+        }
+    }
+
+    #[test]
+    fn a_line_beyond_the_limit_is_rejected_and_the_next_one_read() {
+        let mut text = b"a\n".to_vec();
+        text.extend(std::iter::repeat_n(b'x', MAX_RECORD + CHUNK));
+        text.extend_from_slice(b"\nb\n");
+        let chunks = chunks(&text, 1 << 20, false);
+        let kept: Vec<u8> = chunks.iter().flat_map(|chunk| chunk.text().to_vec()).collect();
+        let rejected: Vec<_> = chunks.iter().flat_map(|chunk| &chunk.rejected).collect();
+        assert_eq!(kept, b"a\nb\n");
+        assert_eq!((rejected.len(), rejected[0].reason, rejected[0].offset), (1, Reason::TooLong, 2));
+        assert_eq!(chunks.last().unwrap().offset + 2, text.len() as u64);
+    }
+
+    #[test]
+    fn a_quote_that_is_never_closed_costs_one_line() {
+        let chunks = chunks(b"a,b\n\"c,d\ne,f\n", 64, false);
+        let rejected: Vec<_> = chunks.iter().flat_map(|chunk| &chunk.rejected).collect();
+        let kept: Vec<u8> = chunks.iter().flat_map(|chunk| chunk.text().to_vec()).collect();
+        assert_eq!(kept, b"a,b\ne,f\n");
+        assert_eq!((rejected[0].reason, rejected[0].offset), (Reason::UnclosedQuote, 4));
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_passed_over() {
+        let chunks = chunks(b"\xef\xbb\xbfa,b\n", 64, false);
+        assert_eq!((chunks[0].text(), chunks[0].offset), (&b"a,b\n"[..], 3));
+    }
+
+    proptest! {
+        #[test]
+        fn chunks_together_are_the_text_and_end_where_records_end(
+            text in "[ab,\n]{0,200}", step in 1usize..40, eager: bool
+        ) {
+            let chunks = chunks(text.as_bytes(), step, eager);
+            let joined: Vec<u8> = chunks.iter().flat_map(|chunk| chunk.text().to_vec()).collect();
+            prop_assert_eq!(&joined, text.as_bytes());
+            let mut offset = 0;
+            for (at, chunk) in chunks.iter().enumerate() {
+                prop_assert_eq!(chunk.offset, offset);
+                prop_assert!(at + 1 == chunks.len() || chunk.text().ends_with(b"\n"));
+                prop_assert_eq!(chunk.first, at == 0);
+                offset += chunk.len as u64;
+            }
+        }
+
+        #[test]
+        fn every_byte_is_in_a_chunk_or_a_rejection(text in "[a,\"\n]{0,200}", step in 1usize..40, eager: bool) {
+            let chunks = chunks(text.as_bytes(), step, eager);
+            let kept: usize = chunks.iter().map(|chunk| chunk.len).sum();
+            let rejected: usize = chunks.iter().flat_map(|chunk| &chunk.rejected).map(|r| r.raw.len()).sum();
+            let blank = text.len() - text.trim_ascii_end().len();
+            prop_assert!(kept + rejected + blank + chunks.len() >= text.trim_ascii_end().len());
+        }
+    }
+}
