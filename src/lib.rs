@@ -6,3 +6,4 @@ pub mod examples;
 pub mod record;
 
 pub mod learner;
+pub mod metric;

@@ -1,0 +1,95 @@
+//! Log loss: takes logits and labels, gives the mean negative log likelihood in nats.
+//!
+//! It starts from the logit, never from the probability, so a confident prediction keeps all its digits.
+
+/// A weighted sum of log losses.
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
+pub struct LogLoss {
+    /// Sum of example weight times log loss, in nats.
+    pub loss: f64,
+    /// Sum of example weights.
+    pub weight: f64,
+}
+
+impl LogLoss {
+    /// The mean; `None` before anything with a weight was added.
+    ///
+    /// ```
+    /// use tidemill::metric::log_loss::LogLoss;
+    /// assert_eq!(LogLoss { loss: 3.0, weight: 4.0 }.mean(), Some(0.75));
+    /// assert_eq!(LogLoss::default().mean(), None);
+    /// ```
+    pub fn mean(&self) -> Option<f64> {
+        super::ratio(self.loss, self.weight)
+    }
+
+    /// Adds one prediction; `decay` is `e^-|logit|`, which its neighbours need as well.
+    #[inline(always)]
+    pub(super) fn add(&mut self, logit: f64, label: f64, weight: f64, decay: f64) {
+        self.loss += weight * from_decay(logit, label, decay);
+        self.weight += weight;
+    }
+
+    /// Adds another sum.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.loss += other.loss;
+        self.weight += other.weight;
+    }
+}
+
+/// Log loss of one prediction: `max(z, 0) - y z + ln(1 + e^-|z|)`, in nats.
+///
+/// ```
+/// use tidemill::metric::log_loss::log_loss;
+/// assert_eq!(log_loss(0.0, 1.0), std::f64::consts::LN_2);
+/// assert!((log_loss(3.0, 0.0) - 3.048_587_351_573_742).abs() < 1e-15);
+/// ```
+#[inline]
+pub fn log_loss(logit: f64, label: f64) -> f64 {
+    from_decay(logit, label, libm::exp(-logit.abs()))
+}
+
+#[inline(always)]
+fn from_decay(logit: f64, label: f64, decay: f64) -> f64 {
+    logit.max(0.0) - label * logit + libm::log1p(decay)
+}
+
+/// Log loss of always predicting `base_rate` where that is the rate: its entropy, in nats.
+///
+/// ```
+/// use tidemill::metric::log_loss::best_constant;
+/// assert_eq!(best_constant(0.5), std::f64::consts::LN_2);
+/// assert_eq!(best_constant(1.0), 0.0);
+/// ```
+pub fn best_constant(base_rate: f64) -> f64 {
+    let part = |p: f64| if p > 0.0 { -p * libm::log(p) } else { 0.0 };
+    part(base_rate) + part(1.0 - base_rate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_loss_is_minus_the_log_of_the_probability_of_what_happened(z in -20.0..20.0f64, positive: bool) {
+            let sign = if positive { 1.0 } else { -1.0 };
+            let naive = -(1.0 / (1.0 + (-sign * z).exp())).ln();
+            let loss = log_loss(z, f64::from(u8::from(positive)));
+            prop_assert!((loss - naive).abs() <= 1e-7 * naive.max(1e-9), "{loss} {naive}");
+        }
+
+        #[test]
+        fn no_constant_beats_the_best_constant(rate in 0.0..1.0f64, other in -10.0..10.0f64) {
+            let loss = rate * log_loss(other, 1.0) + (1.0 - rate) * log_loss(other, 0.0);
+            prop_assert!(loss >= best_constant(rate) - 1e-12);
+        }
+    }
+
+    #[test]
+    fn a_hopeless_prediction_costs_its_logit() {
+        assert_eq!(log_loss(-30.0, 1.0), 30.0 + libm::log1p(libm::exp(-30.0)));
+        assert!(log_loss(30.0, 1.0) > 0.0);
+    }
+}

@@ -1,0 +1,237 @@
+//! Metrics: take predictions with their labels, give progressive log loss, AUC and calibration.
+//!
+//! Every prediction counts, none was made by a model that had seen its label. Records without a label are counted
+//! and not scored; example weights count as repetitions. Slices in, plain sums kept: no learner, no I/O, no clock.
+//! A figure that would divide by zero records is `None`. Siblings: [`log_loss`], [`auc`], [`calibration`].
+
+pub mod auc;
+pub mod calibration;
+pub mod log_loss;
+
+use crate::examples::Scored;
+use auc::Auc;
+use calibration::Calibration;
+use log_loss::LogLoss;
+
+/// The metrics of a run so far. All of its state is in its public fields.
+///
+/// ```
+/// use tidemill::metric::Metrics;
+/// let mut metrics = Metrics::default();
+/// metrics.add(&[0.0, 1.0], &[1.0, f32::NAN], &[1.0, 1.0]);
+/// assert_eq!((metrics.total.records, metrics.total.labelled), (2, 1));
+/// assert_eq!(metrics.total.log_loss.mean(), Some(std::f64::consts::LN_2));
+/// ```
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct Metrics {
+    /// Since the start of the run.
+    pub total: Tally,
+    /// Since the caller last took it with [`Metrics::take_since_last`].
+    pub since_last: Tally,
+    /// The ranking since the start of the run.
+    pub auc: Auc,
+    /// The last record seen.
+    pub last: Option<Last>,
+}
+
+/// Counts and sums over a stretch of the stream.
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
+pub struct Tally {
+    /// Records predicted.
+    pub records: u64,
+    /// Those of them that had a label.
+    pub labelled: u64,
+    /// Log loss of the labelled ones.
+    pub log_loss: LogLoss,
+    /// Calibration of the labelled ones.
+    pub calibration: Calibration,
+}
+
+/// The last record of the stream so far, for lines that show progress.
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
+pub struct Last {
+    /// Its logit.
+    pub logit: f32,
+    /// 1, 0, or NaN without a label.
+    pub label: f32,
+}
+
+impl Metrics {
+    /// Takes in a micro-batch with its predictions.
+    ///
+    /// ```
+    /// use tidemill::{examples::{MicroBatch, Scored}, metric::Metrics};
+    /// let batch = MicroBatch { rows: 1, label: vec![1.0], weight: vec![2.0], ..MicroBatch::default() };
+    /// let mut metrics = Metrics::default();
+    /// metrics.update(&Scored { batch, logit: vec![0.0], ..Scored::default() });
+    /// assert_eq!(metrics.total.log_loss.weight, 2.0);
+    /// ```
+    pub fn update(&mut self, scored: &Scored) {
+        self.add(&scored.logit, &scored.batch.label, &scored.batch.weight);
+    }
+
+    /// Takes in predictions: logits, labels (1, 0, or NaN without one) and example weights, one each a record.
+    pub fn add(&mut self, logit: &[f32], label: &[f32], weight: &[f32]) {
+        let tally = Tally::of(logit, label, weight, &mut self.auc);
+        self.total.merge(&tally);
+        self.since_last.merge(&tally);
+        if let (Some(&logit), Some(&label)) = (logit.last(), label.last()) {
+            self.last = Some(Last { logit, label });
+        }
+    }
+
+    /// The tally since this was last called, and starts the next one.
+    ///
+    /// ```
+    /// let mut metrics = tidemill::metric::Metrics::default();
+    /// metrics.add(&[1.5], &[0.0], &[1.0]);
+    /// assert_eq!(metrics.take_since_last().records, 1);
+    /// assert_eq!(metrics.since_last.records, 0);
+    /// ```
+    pub fn take_since_last(&mut self) -> Tally {
+        std::mem::take(&mut self.since_last)
+    }
+
+    /// Whether a prediction was not a finite number: the model has diverged.
+    ///
+    /// ```
+    /// let mut metrics = tidemill::metric::Metrics::default();
+    /// metrics.add(&[f32::NAN], &[0.0], &[1.0]);
+    /// assert!(metrics.diverged());
+    /// ```
+    pub fn diverged(&self) -> bool {
+        !self.total.log_loss.loss.is_finite()
+    }
+}
+
+impl Tally {
+    #[inline]
+    fn of(logit: &[f32], label: &[f32], weight: &[f32], auc: &mut Auc) -> Self {
+        let mut tally = Self { records: logit.len() as u64, ..Self::default() };
+        for ((&logit, &label), &weight) in logit.iter().zip(label).zip(weight) {
+            if label.is_nan() {
+                continue;
+            }
+            let (z, y, w) = (f64::from(logit), f64::from(label), f64::from(weight));
+            let decay = libm::exp(-z.abs());
+            tally.labelled += 1;
+            tally.log_loss.add(z, y, w, decay);
+            tally.calibration.add(from_decay(z, decay), y, w);
+            auc.add(logit, label, w);
+        }
+        tally
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.records += other.records;
+        self.labelled += other.labelled;
+        self.log_loss.merge(&other.log_loss);
+        self.calibration.merge(&other.calibration);
+    }
+}
+
+/// `1 / (1 + e^-z)` of a logit, in double precision: near 0 and 1 a 32-bit float would lose the difference.
+///
+/// ```
+/// assert_eq!(tidemill::metric::probability(0.0), 0.5);
+/// assert!(tidemill::metric::probability(-30.0) > 0.0);
+/// ```
+#[inline]
+pub fn probability(logit: f32) -> f64 {
+    let z = f64::from(logit);
+    from_decay(z, libm::exp(-z.abs()))
+}
+
+/// The probability of a logit from `e^-|logit|`, so that nothing overflows.
+#[inline(always)]
+fn from_decay(logit: f64, decay: f64) -> f64 {
+    let numerator = if logit >= 0.0 { 1.0 } else { decay };
+    numerator / (1.0 + decay)
+}
+
+/// A quotient, or `None` where there is nothing to divide by.
+fn ratio(sum: f64, by: f64) -> Option<f64> {
+    (by > 0.0).then(|| sum / by)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn rows() -> impl Strategy<Value = Vec<(f32, f32, f32)>> {
+        let label = prop_oneof![Just(0.0f32), Just(1.0), Just(f32::NAN)];
+        prop::collection::vec((-30.0..30.0f32, label, prop_oneof![Just(0.0f32), Just(1.0), 0.1..4.0f32]), 1..50)
+    }
+
+    fn metrics_of(rows: &[(f32, f32, f32)]) -> Metrics {
+        let mut metrics = Metrics::default();
+        let [z, y, w] = [0, 1, 2].map(|k| rows.iter().map(|r| [r.0, r.1, r.2][k]).collect::<Vec<_>>());
+        metrics.add(&z, &y, &w);
+        metrics
+    }
+
+    fn near(a: Option<f64>, b: Option<f64>) -> bool {
+        match (a, b) {
+            (Some(a), Some(b)) => (a - b).abs() <= 1e-12 * a.abs().max(1.0),
+            _ => a == b,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_weight_of_two_is_the_record_twice(mut rows in rows()) {
+            rows.iter_mut().for_each(|r| r.2 = 1.0);
+            let twice: Vec<_> = rows.iter().flat_map(|&r| [r, r]).collect();
+            let doubled: Vec<_> = rows.iter().map(|&(z, y, _)| (z, y, 2.0)).collect();
+            let (a, b) = (metrics_of(&twice), metrics_of(&doubled));
+            prop_assert!(near(a.total.log_loss.mean(), b.total.log_loss.mean()));
+            prop_assert!(near(a.total.calibration.brier(), b.total.calibration.brier()));
+            prop_assert!(near(a.auc.value(), b.auc.value()));
+        }
+
+        #[test]
+        fn records_without_a_label_change_nothing_but_their_number(rows in rows()) {
+            let labelled: Vec<_> = rows.iter().copied().filter(|r| !r.1.is_nan()).collect();
+            let (all, some) = (metrics_of(&rows), metrics_of(&labelled));
+            prop_assert_eq!(all.total.records, rows.len() as u64);
+            prop_assert_eq!((all.total.labelled, all.total.log_loss), (some.total.labelled, some.total.log_loss));
+            prop_assert_eq!((all.total.calibration, all.auc), (some.total.calibration, some.auc));
+        }
+    }
+
+    #[test]
+    fn the_window_holds_what_came_since_it_was_taken() {
+        let mut metrics = Metrics::default();
+        metrics.add(&[3.0], &[0.0], &[1.0]);
+        assert_eq!(metrics.take_since_last(), metrics.total);
+        metrics.add(&[-3.0], &[0.0], &[1.0]);
+        let recent = metrics.take_since_last();
+        assert_eq!(recent.records, 1);
+        assert!(recent.log_loss.mean() < metrics.total.log_loss.mean());
+        assert_eq!(metrics.total.records, 2);
+    }
+
+    #[test]
+    fn an_empty_stream_has_no_figures() {
+        let metrics = metrics_of(&[]);
+        assert_eq!((metrics.total.log_loss.mean(), metrics.auc.value(), metrics.auc.error()), (None, None, None));
+        assert!(!metrics.diverged());
+    }
+
+    #[test]
+    #[ignore = "a measurement: cargo test --release metric -- --ignored --nocapture"]
+    fn cost_of_a_record() {
+        let records = 1 << 20;
+        let logit: Vec<f32> = (0..records).map(|i: u32| (i.wrapping_mul(2_654_435_761) as f32 / 7e8) - 3.0).collect();
+        let label: Vec<f32> = (0..records).map(|i| f32::from(u8::from(i % 3 == 0))).collect();
+        let weight = vec![1.0; 256];
+        let mut metrics = Metrics::default();
+        let start = std::time::Instant::now();
+        for (z, y) in logit.chunks(256).zip(label.chunks(256)) {
+            metrics.add(z, y, &weight);
+        }
+        let nanoseconds = start.elapsed().as_nanos() as f64 / f64::from(records);
+        println!("metrics: {nanoseconds:.1} ns a record, log loss {:?}", metrics.total.log_loss.mean());
+    }
+}
