@@ -7,3 +7,4 @@ pub mod record;
 
 pub mod learner;
 pub mod metric;
+pub mod sink;

@@ -1,0 +1,11 @@
+//! Sinks: take what a run produces, give files.
+//!
+//! Siblings: [`predictions`], [`rejected`], [`model`], [`summary`], each one file of the output contract; all write
+//! through [`output`]. A sink never computes what it writes.
+
+pub mod decimal;
+//pub mod model;
+pub mod output;
+pub mod predictions;
+pub mod rejected;
+//pub mod summary;
