@@ -4,7 +4,7 @@
 //! through [`output`]. A sink never computes what it writes.
 
 pub mod decimal;
-//pub mod model;
+pub mod model;
 pub mod output;
 pub mod predictions;
 pub mod rejected;
