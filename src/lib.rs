@@ -7,4 +7,5 @@ pub mod record;
 
 pub mod learner;
 pub mod metric;
+pub mod report;
 pub mod sink;

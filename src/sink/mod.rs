@@ -8,4 +8,4 @@ pub mod model;
 pub mod output;
 pub mod predictions;
 pub mod rejected;
-//pub mod summary;
+pub mod summary;

@@ -391,7 +391,7 @@ mod tests {
         assert!(reason(b"record,probability\n1,0.5\n").contains("not a safetensors file"));
         let whole = bytes_of(&example());
         let replaced = |from: &str, to: &str| {
-            let text: Vec<u8> = whole.iter().copied().collect();
+            let text = whole.as_slice();
             let at = text.windows(from.len()).position(|w| w == from.as_bytes()).unwrap();
             [&text[..at], to.as_bytes(), &text[at + from.len()..]].concat()
         };
@@ -399,7 +399,7 @@ mod tests {
         assert!(reason(&replaced("\"version\":\"1\"", "\"version\":\"9\"")).contains("version 9"));
         assert!(reason(&replaced("\"learned\":", "\"learnad\":")).contains("lacks `learned`"));
         assert!(reason(&replaced("\"shape\":[4,2]", "\"shape\":[2,4]")).contains("`hashed.weight`"));
-        assert!(reason(&replaced("\"shape\":[2,16]", "\"shape\":[32,1]").as_slice()).contains("`dense.slots`"));
+        assert!(reason(&replaced("\"shape\":[2,16]", "\"shape\":[32,1]")).contains("`dense.slots`"));
     }
 
     #[test]

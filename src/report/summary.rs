@@ -1,0 +1,226 @@
+//! The summary as text: takes the struct that is also written as JSON, gives at most 25 lines or so for people.
+//!
+//! The loss never stands alone: what a constant would have lost, the unit of learning and the batch are beside it.
+
+use std::fmt::Write;
+
+use super::number::{NOT_AVAILABLE, bytes, count, duration, figure, percent, quantity};
+use super::verdict::verdict;
+use crate::learner::Update;
+use crate::sink::summary::Summary;
+
+/// The text of a summary, each line ended.
+///
+/// ```
+/// # use tidemill::learner::{Optimizer, Penalty, Settings, Update};
+/// # use tidemill::{metric::Metrics, sink::summary::Summary};
+/// # let settings = Settings {
+/// #     update: Update::Batch, optimizer: Optimizer::AdaGrad { learning_rate: 0.1 }, penalty: Penalty::NONE,
+/// #     batch: 256, hash_bits: 18, frozen: false,
+/// # };
+/// let summary = Summary::new(&settings, &Metrics::default());
+/// assert!(tidemill::report::summary::text(&summary).starts_with("0 records in 0.00 s"));
+/// ```
+pub fn text(summary: &Summary) -> String {
+    let blocks = [headline(summary), figures(summary), setup(summary), stages(summary), remarks(summary)];
+    let shown: Vec<String> = blocks.into_iter().filter(|block| !block.is_empty()).collect();
+    shown.join("\n")
+}
+
+fn headline(s: &Summary) -> String {
+    let mut line = format!("{} records in {}", count(s.records + s.rejected), duration(s.elapsed_s));
+    if let (Some(records), Some(rate)) = (s.records_per_s, s.bytes_per_s) {
+        append(&mut line, format_args!(": {} records/s, {}/s", quantity(records), bytes(rate)));
+    }
+    line + "\n"
+}
+
+/// What the predictions were worth: a figure on the left, what to hold against it on the right.
+fn figures(s: &Summary) -> String {
+    let within = |error: f64| format!("binned: within {:.5} of the exact value", (error * 1e5).ceil() / 1e5);
+    let auc_error = s.auc_error.map_or(String::new(), within);
+    let mut rows = vec![
+        ("log loss", figure(s.log_loss, 5), against_constant(s)),
+        ("AUC", figure(s.auc, 5), auc_error),
+        ("Brier", figure(s.brier, 5), format!("predicted / observed {}", figure(s.predicted_over_observed, 3))),
+        ("accuracy", figure(s.accuracy, 5), format!("base rate {}", figure(s.base_rate, 5))),
+    ];
+    if let Some(best) = s.best_possible_log_loss {
+        rows.insert(1, ("", String::new(), format!("best possible {best:.5}, for whoever knows the true weights")));
+    }
+    rows.iter()
+        .map(|(name, value, beside)| format!("{:<12}{value:<11}{beside}", name).trim_end().to_owned() + "\n")
+        .collect()
+}
+
+fn against_constant(s: &Summary) -> String {
+    let constant = figure(s.best_constant_log_loss, 5);
+    match s.log_loss.zip(s.best_constant_log_loss) {
+        Some((loss, best)) if best > 0.0 => {
+            let gain = 1.0 - loss / best;
+            let word = if gain < 0.0 { "worse" } else { "better" };
+            format!("best constant {constant}, {} {word}", percent(gain.abs()))
+        }
+        _ => format!("best constant {constant}"),
+    }
+}
+
+/// What was read and how it was learned.
+fn setup(s: &Summary) -> String {
+    let unit = match s.update {
+        Update::Record => "record",
+        Update::Batch => "batch",
+    };
+    let mut learned = format!("{}, learning rate {}", s.optimizer, s.learning_rate);
+    for (name, penalty) in [("l1", s.l1), ("l2", s.l2)] {
+        if penalty != 0.0 {
+            append(&mut learned, format_args!(", {name} {penalty}"));
+        }
+    }
+    let why = if s.device_reason.is_empty() { String::new() } else { format!(": {}", s.device_reason) };
+    let mut text = String::new();
+    let (labelled, updates) = (count(s.labelled), count(s.updates));
+    append(
+        &mut text,
+        format_args!("records     {labelled} labelled, {} rejected{}\n", count(s.rejected), by_reason(s)),
+    );
+    append(&mut text, format_args!("updates     {updates}, model version {}\n", count(s.model_version)));
+    append(
+        &mut text,
+        format_args!("learner     update {unit}, batch {}, {learned}, 2^{} weights\n", s.batch, s.hash_bits),
+    );
+    append(
+        &mut text,
+        format_args!("device      {}{why}\n", if s.device.is_empty() { NOT_AVAILABLE } else { &s.device }),
+    );
+    if !s.inferred_columns.is_empty() {
+        append(&mut text, format_args!("inferred    {}\n", inferred(&s.inferred_columns)));
+    }
+    text
+}
+
+/// The reasons of the rejected records, the most frequent first.
+fn by_reason(s: &Summary) -> String {
+    let mut reasons: Vec<_> = s.rejected_by_reason.iter().collect();
+    reasons.sort_by_key(|&(name, &number)| (std::cmp::Reverse(number), *name));
+    let named: Vec<String> = reasons.iter().map(|(name, number)| format!("{name} {}", count(**number))).collect();
+    if named.is_empty() { String::new() } else { format!(" ({})", named.join(", ")) }
+}
+
+/// How many columns of each role were inferred, by name where they are few.
+fn inferred(columns: &[(String, String)]) -> String {
+    let mut roles: Vec<&str> = Vec::new();
+    for (_, role) in columns {
+        if !roles.contains(&role.as_str()) {
+            roles.push(role);
+        }
+    }
+    let of_role = |role: &&str| {
+        let names: Vec<&str> = columns.iter().filter(|c| c.1 == **role).map(|c| c.0.as_str()).collect();
+        if names.len() <= 4 {
+            format!("{role} {}", names.join(", "))
+        } else {
+            format!("{} {role} columns", names.len())
+        }
+    };
+    roles.iter().map(of_role).collect::<Vec<_>>().join("; ")
+}
+
+/// Where the time went, and the verdict.
+fn stages(s: &Summary) -> String {
+    if s.stages.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("{:<12}{:>7} {:>8} {:>8} {:>8}\n", "stage", "threads", "busy", "starved", "blocked");
+    for (name, time) in &s.stages {
+        let [busy, starved, blocked] = [time.busy(), time.starved(), time.blocked()].map(percent);
+        append(&mut text, format_args!("{name:<12}{:>7} {busy:>8} {starved:>8} {blocked:>8}\n", time.threads));
+    }
+    text + &verdict(&s.stages).1 + "\n"
+}
+
+fn remarks(s: &Summary) -> String {
+    s.warnings.iter().map(|warning| format!("warning: {warning}\n")).collect()
+}
+
+fn append(text: &mut String, piece: std::fmt::Arguments) {
+    let _ = text.write_fmt(piece); // a String takes everything
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sink::summary::StageTime;
+    use crate::sink::summary::tests::summary_of;
+
+    fn full() -> Summary {
+        let mut summary = summary_of(&[2.0, -1.0, 0.5, -3.0], &[1.0, 0.0, 0.0, 0.0]);
+        (summary.records, summary.labelled, summary.rejected) = (1_234_567, 1_234_567, 12);
+        (summary.updates, summary.model_version) = (1_234_567, 2_469_134);
+        summary.rejected_by_reason = [("field_count", 2), ("not_a_number", 10)].into();
+        summary.best_possible_log_loss = Some(0.21);
+        summary.device = "cpu".into();
+        summary.device_reason = "no GPU adapter was found".into();
+        summary.l2 = 1e-6;
+        summary.inferred_columns = [("click", "label"), ("age", "numeric"), ("site", "categorical")]
+            .map(|(name, role)| (name.to_owned(), role.to_owned()))
+            .into();
+        let time = |busy_s, starved_s, blocked_s, threads| StageTime { busy_s, starved_s, blocked_s, threads };
+        summary.stages = vec![
+            ("source".into(), time(0.2, 0.0, 2.8, 1)),
+            ("ingest".into(), time(5.82, 0.06, 0.12, 2)),
+            ("engine".into(), time(0.9, 2.1, 0.0, 1)),
+            ("learner".into(), time(1.5, 1.5, 0.0, 1)),
+            ("sink".into(), time(0.02, 2.98, 0.0, 1)),
+        ];
+        summary.warnings = vec!["something to know".into()];
+        summary.timed(3.0, 184_000_000)
+    }
+
+    #[test]
+    fn a_full_summary_reads_like_this() {
+        assert_eq!(
+            text(&full()),
+            "\
+1,234,579 records in 3.00 s: 412 k records/s, 61.3 MB/s
+
+log loss    0.36571    best constant 0.56234, 35 % better
+                       best possible 0.21000, for whoever knows the true weights
+AUC         1.00000    binned: within 0.00000 of the exact value
+Brier       0.11906    predicted / observed 1.820
+accuracy    0.75000    base rate 0.25000
+
+records     1,234,567 labelled, 12 rejected (not_a_number 10, field_count 2)
+updates     1,234,567, model version 2,469,134
+learner     update record, batch 256, adagrad, learning rate 0.1, l2 0.000001, 2^18 weights
+device      cpu: no GPU adapter was found
+inferred    label click; numeric age; categorical site
+
+stage       threads     busy  starved  blocked
+source            1    6.7 %      0 %     93 %
+ingest            2     97 %    1.0 %    2.0 %
+engine            1     30 %     70 %      0 %
+learner           1     50 %     50 %      0 %
+sink              1    0.7 %     99 %      0 %
+parse-bound: the 2 ingest threads were busy 97 % of the time; more cores or a binary format would help
+
+warning: something to know
+"
+        );
+    }
+
+    #[test]
+    fn a_run_over_nothing_has_no_figures_and_no_blank_blocks() {
+        let text = text(&summary_of(&[], &[]));
+        assert!(text.contains("log loss    n.a.       best constant n.a.\n"), "{text}");
+        assert!(text.contains("device      n.a.\n"), "{text}");
+        assert!(!text.contains("\n\n\n") && !text.contains("stage"), "{text}");
+    }
+
+    #[test]
+    fn many_inferred_columns_are_counted() {
+        let columns: Vec<_> =
+            (0..9).map(|i| (format!("c{i}"), if i < 2 { "label" } else { "numeric" }.into())).collect();
+        assert_eq!(inferred(&columns), "label c0, c1; 7 numeric columns");
+    }
+}

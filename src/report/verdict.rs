@@ -1,0 +1,139 @@
+//! Which stage held the others up: takes where each stage's time went, gives its name and a sentence.
+//!
+//! The stages of the flow are `source`, `ingest`, `engine`, `learner` and `sink`; others get a plain sentence.
+
+use super::number::percent;
+use crate::sink::summary::StageTime;
+
+/// Busy for less than this share of its time, a stage is not called a bottleneck.
+const BUSY: f64 = 0.6;
+
+/// Name of the stage that held the others up, and a sentence that says so and what would help.
+///
+/// A chain of stages is as fast as the one that is busy all the time: those before it are blocked, those behind it
+/// starve. Where nobody is busy, the time was spent waiting for input or for whoever reads the output.
+///
+/// ```
+/// use tidemill::{report::verdict::verdict, sink::summary::StageTime};
+/// let time = |busy_s, starved_s, blocked_s| StageTime { busy_s, starved_s, blocked_s, threads: 2 };
+/// let stages = [("ingest".to_owned(), time(9.7, 0.0, 0.3)), ("learner".to_owned(), time(2.0, 8.0, 0.0))];
+/// let (name, sentence) = verdict(&stages);
+/// assert_eq!(name, "ingest");
+/// assert_eq!(
+///     sentence,
+///     "parse-bound: the 2 ingest threads were busy 97 % of the time; more cores or a binary format would help"
+/// );
+/// ```
+pub fn verdict(stages: &[(String, StageTime)]) -> (String, String) {
+    let Some((name, time)) = highest(stages, StageTime::busy) else {
+        return ("none".into(), "no stage was busy long enough to be measured".into());
+    };
+    if time.busy() < BUSY {
+        return waiting(stages, name, time);
+    }
+    let (bound, help) = bound(name);
+    let was = if time.threads > 1 { format!("{} {name} threads were", time.threads) } else { format!("{name} was") };
+    (name.clone(), format!("{bound}-bound: the {was} busy {} of the time; {help}", percent(time.busy())))
+}
+
+/// The verdict where no stage was busy most of the time.
+fn waiting(stages: &[(String, StageTime)], name: &str, time: &StageTime) -> (String, String) {
+    let share_of = |name: &str, share: fn(&StageTime) -> f64| {
+        stages.iter().find(|s| s.0 == name).map(|s| share(&s.1)).filter(|&share| share >= BUSY)
+    };
+    if let Some(share) = share_of("source", StageTime::starved) {
+        let sentence = format!("input-bound: {} of the time there was nothing to read", percent(share));
+        return ("source".into(), sentence);
+    }
+    if let Some(share) = share_of("sink", StageTime::blocked) {
+        let sentence = format!("output-bound: {} of the time the reader of the output was behind", percent(share));
+        return ("sink".into(), sentence);
+    }
+    let sentence = format!("no single bottleneck: the busiest stage, {name}, was busy {}", percent(time.busy()));
+    (name.to_owned(), sentence)
+}
+
+/// What a stage is bound by, and what would help.
+fn bound(stage: &str) -> (&str, &'static str) {
+    match stage {
+        "source" => ("read", "a faster disk, or a format that takes less room, would help"),
+        "ingest" => ("parse", "more cores or a binary format would help"),
+        "engine" => ("engine", "it keeps the order of the stream and has one thread; fewer columns would help"),
+        "learner" => ("learn", "fewer features a record, or another --device, would help"),
+        "sink" => ("write", "a faster disk, or CSV without an id column, would help"),
+        other => (other, "the other stages waited for it"),
+    }
+}
+
+/// The stage with the highest share, the first of several; `None` where every share is 0.
+fn highest(stages: &[(String, StageTime)], share: fn(&StageTime) -> f64) -> Option<(&String, &StageTime)> {
+    let mut best = None;
+    let mut most = 0.0;
+    for (name, time) in stages {
+        if share(time) > most {
+            most = share(time);
+            best = Some((name, time));
+        }
+    }
+    best
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stages(shares: &[(&str, [f64; 3])]) -> Vec<(String, StageTime)> {
+        let time = |[busy_s, starved_s, blocked_s]: [f64; 3]| StageTime { busy_s, starved_s, blocked_s, threads: 1 };
+        shares.iter().map(|&(name, s)| (name.to_owned(), time(s))).collect()
+    }
+
+    #[test]
+    fn the_busiest_stage_is_the_bottleneck() {
+        let (name, sentence) = verdict(&stages(&[
+            ("source", [0.1, 0.0, 0.9]),
+            ("ingest", [0.5, 0.0, 0.5]),
+            ("learner", [0.9, 0.1, 0.0]),
+            ("sink", [0.2, 0.8, 0.0]),
+        ]));
+        assert_eq!(name, "learner");
+        assert_eq!(
+            sentence,
+            "learn-bound: the learner was busy 90 % of the time; fewer features a record, or another --device, would help"
+        );
+    }
+
+    #[test]
+    fn a_slow_producer_makes_the_run_input_bound() {
+        let (name, sentence) = verdict(&stages(&[("source", [0.01, 0.99, 0.0]), ("learner", [0.05, 0.95, 0.0])]));
+        assert_eq!(
+            (name.as_str(), sentence.as_str()),
+            ("source", "input-bound: 99 % of the time there was nothing to read")
+        );
+    }
+
+    #[test]
+    fn a_slow_consumer_makes_the_run_output_bound() {
+        let (name, sentence) = verdict(&stages(&[("source", [0.3, 0.0, 0.7]), ("sink", [0.1, 0.0, 0.9])]));
+        assert!(name == "sink" && sentence.starts_with("output-bound: 90 %"), "{sentence}");
+    }
+
+    #[test]
+    fn stages_in_balance_have_no_single_bottleneck() {
+        let (name, sentence) = verdict(&stages(&[("ingest", [0.5, 0.2, 0.3]), ("learner", [0.4, 0.6, 0.0])]));
+        assert_eq!(
+            (name.as_str(), sentence.as_str()),
+            ("ingest", "no single bottleneck: the busiest stage, ingest, was busy 50 %")
+        );
+    }
+
+    #[test]
+    fn a_run_too_short_to_measure_has_no_bottleneck() {
+        assert_eq!(verdict(&[]).0, "none");
+        assert_eq!(verdict(&stages(&[("ingest", [0.0; 3])])).0, "none");
+    }
+
+    #[test]
+    fn a_stage_without_a_word_of_its_own_is_still_named() {
+        assert!(verdict(&stages(&[("join", [1.0, 0.0, 0.0])])).1.starts_with("join-bound: the join was busy 100 %"));
+    }
+}
