@@ -5,4 +5,6 @@ pub mod error;
 pub mod examples;
 pub mod record;
 
+pub mod source;
+
 pub mod learner;

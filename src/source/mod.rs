@@ -1,0 +1,3 @@
+//! Where records come from: text goes out in whole records, nothing here parses or learns.
+
+pub mod synthetic;
