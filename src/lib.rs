@@ -14,6 +14,8 @@ pub mod transform;
 pub mod batcher;
 pub mod scaler;
 
+pub mod source;
+
 pub mod learner;
 pub mod metric;
 pub mod report;
