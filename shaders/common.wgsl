@@ -4,6 +4,8 @@
 const MAX_LOGIT: f32 = 30.0;
 // Twin of `examples::LANES`.
 const LANES: u32 = 16u;
+// Rows of a workgroup that gives every row LANES threads.
+const ROWS: u32 = 16u;
 
 // Where one micro-batch lies in its slot, and what its step needs. Twin of `learner::gpu::plan::Plan`.
 // Places (`*_at`) count words from the start of the slot's data, except `row_at`.
@@ -14,10 +16,6 @@ struct Plan {
     width: u32,
     // Hashed features of all rows together.
     entries: u32,
-    // Distinct hashed coordinates that learn.
-    features: u32,
-    // The first so many of them have more than `LONG` entries.
-    long_features: u32,
     // f32, rows x width.
     dense_at: u32,
     // f32, one a row: 1 or 0; 0 too without a label.
@@ -30,23 +28,22 @@ struct Plan {
     index_at: u32,
     // f32, one an entry: its value.
     value_at: u32,
-    // u32, one a distinct coordinate: its place in the table.
-    feature_at: u32,
-    // u32, features + 1 offsets into `ordered_row` and `ordered_value`.
-    feature_start_at: u32,
-    // f32, one a distinct coordinate: the summed weight of its entries.
-    count_at: u32,
-    // u32, one a learned entry, grouped by coordinate, in row order: its row.
-    ordered_row_at: u32,
-    // f32, one a learned entry, in the same order: its value.
-    ordered_value_at: u32,
     // Place of the first row in the group's logits and residuals.
     row_at: u32,
     // SGD's rate for this step.
     rate: f32,
     // Summed weight of the rows that are learned.
     count: f32,
-    reserved: u32,
+    // A power of two that no entry's gradient exceeds, and its inverse.
+    largest: f32,
+    inverse_largest: f32,
+    // Two to the number of bits of each integer that a gradient is cut into, and its inverse.
+    limb: f32,
+    inverse_limb: f32,
+    // The unit, a power of two, in which the weights of a coordinate's entries are added, and its inverse.
+    count_unit: f32,
+    inverse_count_unit: f32,
+    reserved: vec2<u32>,
 }
 
 // 1 / (1 + e^-z), without overflow.

@@ -4,8 +4,6 @@
 // Order of the sums: 16 lanes a row, lane k adds every 16th product in order; the lanes are added as a tree, 16 to 8
 // to 4 to 2 to 1, each with its upper half; dense and hashed part apart, then dense + hashed + bias.
 
-const ROWS: u32 = 16u;
-
 @group(0) @binding(0) var<uniform> plan: Plan;
 @group(0) @binding(1) var<storage, read> words: array<u32>;
 @group(0) @binding(2) var<storage, read> numbers: array<f32>;

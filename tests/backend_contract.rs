@@ -75,12 +75,12 @@ const PENALTIES: [Penalty; 2] = [Penalty::NONE, Penalty { l1: 0.002, l2: 0.01 }]
 
 #[test]
 fn the_cpu_learns_micro_batches_as_the_formulas_say() {
-    for_every_job(&STREAMS, Update::Batch, |stream, settings| judge_cpu(stream, settings));
+    for_every_job(&STREAMS, Update::Batch, judge_cpu);
 }
 
 #[test]
 fn the_cpu_learns_record_by_record_as_the_formulas_say() {
-    for_every_job(&STREAMS, Update::Record, |stream, settings| judge_cpu(stream, settings));
+    for_every_job(&STREAMS, Update::Record, judge_cpu);
 }
 
 #[test]
@@ -245,6 +245,41 @@ fn a_slot_grows_when_micro_batches_do() {
     compare_scored(&drain(&mut on_gpu), &drain(&mut on_cpu), &GPU, "growing");
     let made = on_gpu.counters().buffers_created;
     assert!(made <= 3 + 5 * 3 * 4, "{made} buffers were made");
+}
+
+#[test]
+fn one_huge_value_does_not_drown_the_others() {
+    let Some(adapter) = adapter() else { return };
+    for optimizer in OPTIMIZERS {
+        let stream = Stream { numeric: 0, hashed: 30, hash_bits: 12, rows: 100, ..ORDINARY };
+        let settings = settings(stream, optimizer, PENALTIES[1], Update::Batch);
+        let mut batch = stream.batch(7);
+        batch.value[50] = 1e6;
+        let learned_by = |learner: &mut dyn Learner| {
+            learner.learn(batch.clone()).unwrap();
+            learner.model().unwrap()
+        };
+        let on_cpu = learned_by(&mut cpu::open(blank(stream, settings), settings));
+        let on_gpu = learned_by(&mut open(&adapter, blank(stream, settings), settings));
+        compare_models(&on_gpu, &on_cpu, &GPU, &format!("{optimizer:?}"));
+    }
+}
+
+#[test]
+fn what_a_device_cannot_hold_is_refused_with_what_to_lower() {
+    let Some(adapter) = adapter() else { return };
+    let most = gpu::adapter::list().iter().map(|a| a.max_binding_size.min(a.max_buffer_size)).max().unwrap();
+    if most > 1 << 28 {
+        return eprintln!("skipped: the adapter holds more than this test wants to fill");
+    }
+    let table = Stream { hash_bits: (most / 8).ilog2() + 1, ..ORDINARY };
+    let refused = |stream: Stream, word: &str| {
+        let settings = Settings { batch: stream.rows, hash_bits: stream.hash_bits, ..adagrad() };
+        let error = gpu::open(&adapter, blank(stream, settings), settings).unwrap_err().to_string();
+        assert!(error.contains(word), "{error}");
+    };
+    refused(table, &format!("lower --hash-bits to {}", table.hash_bits - 1));
+    refused(Stream { numeric: 1000, rows: (most / 4000) as usize, ..ORDINARY }, "lower --batch");
 }
 
 #[test]

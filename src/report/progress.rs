@@ -116,7 +116,7 @@ impl Progress {
 /// A bar where the total is known, else a wheel that turns with every tick.
 fn bar(total_bytes: Option<u64>) -> ProgressBar {
     let (bar, template) = match total_bytes.filter(|&bytes| bytes > 0) {
-        Some(bytes) => (ProgressBar::new(bytes), "{percent:>3} % {bar:20} {wide_msg}"),
+        Some(bytes) => (ProgressBar::new(bytes), "{percent:>3} % {bar:12} {wide_msg}"),
         None => (ProgressBar::no_length(), "{spinner} {wide_msg}"),
     };
     bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
@@ -126,12 +126,12 @@ fn bar(total_bytes: Option<u64>) -> ProgressBar {
     bar
 }
 
-/// What stands beside the bar: the most important first, since a narrow terminal cuts the end.
+/// What stands beside the bar: it fits 80 columns, and the most important comes first where fewer cut the end.
 fn message(tick: &Tick) -> String {
     let rate = tick.records_per_s.map_or_else(|| NOT_AVAILABLE.to_owned(), quantity);
-    let (loss, last) = (figure(tick.log_loss, 5), figure(tick.since_last, 5));
-    let bound = if tick.bottleneck.is_empty() { String::new() } else { format!(", bottleneck {}", tick.bottleneck) };
-    format!("{} records, {rate}/s, log loss {loss} ({last} since last){bound}", count(tick.records))
+    let (loss, last) = (figure(tick.log_loss, 4), figure(tick.since_last, 4));
+    let busiest = if tick.bottleneck.is_empty() { String::new() } else { format!(", {} busiest", tick.bottleneck) };
+    format!("{} at {rate}/s, log loss {loss}, last {last}{busiest}", quantity(tick.records as f64))
 }
 
 /// Two lines of column names.
@@ -240,10 +240,7 @@ a remark
 
     #[test]
     fn the_bar_says_the_most_important_first() {
-        assert_eq!(
-            message(&tick(1_234)),
-            "1,234 records, 412 k/s, log loss 0.50000 (n.a. since last), bottleneck ingest"
-        );
+        assert_eq!(message(&tick(1_234)), "1.23 k at 412 k/s, log loss 0.5000, last n.a., ingest busiest");
     }
 
     #[test]
@@ -262,7 +259,7 @@ a remark
 
     #[test]
     fn both_templates_can_be_read() {
-        for template in ["{percent:>3} % {bar:20} {wide_msg}", "{spinner} {wide_msg}"] {
+        for template in ["{percent:>3} % {bar:12} {wide_msg}", "{spinner} {wide_msg}"] {
             assert!(ProgressStyle::with_template(template).is_ok());
         }
         assert_eq!(bar(None).length(), None);

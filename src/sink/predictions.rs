@@ -92,6 +92,9 @@ impl PredictionWriter {
     }
 }
 
+/// Probabilities that are worked out in one go: arithmetic and text, each in a loop of its own, overlap better.
+const BLOCK: usize = 64;
+
 /// How a row of predictions is written down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
@@ -228,7 +231,12 @@ impl PredictionFormat {
     fn rows_with<W: Words>(&self, scored: &Scored, out: &mut Text) {
         let batch = &scored.batch;
         let mut version = scored.version;
+        let mut probability = [0.0; BLOCK];
         for (i, &logit) in scored.logit.iter().enumerate() {
+            if i % BLOCK == 0 {
+                let rest = scored.logit[i..].iter();
+                rest.zip(&mut probability).for_each(|(&z, p)| *p = crate::metric::probability(z));
+            }
             let mut row = out.row();
             row.text(W::RECORD);
             row.integer(batch.record[i]);
@@ -238,7 +246,7 @@ impl PredictionFormat {
                 W::id(batch.id_of(i), out);
                 row = out.row();
             }
-            prediction::<W>(logit, &mut row);
+            prediction::<W>(probability[i % BLOCK], logit, &mut row);
             label::<W>(batch.label[i], &mut row);
             row.text(W::VERSION);
             row.integer(version);
@@ -251,10 +259,10 @@ impl PredictionFormat {
 }
 
 #[inline(always)]
-fn prediction<W: Words>(logit: f32, row: &mut Row) {
+fn prediction<W: Words>(probability: f64, logit: f32, row: &mut Row) {
     row.text(W::PROBABILITY);
     if logit.is_finite() {
-        row.probability(crate::metric::probability(logit));
+        row.probability(probability);
         row.text(W::LOGIT);
         row.logit(logit);
     } else {

@@ -233,10 +233,10 @@ fn warnings(metrics: &Metrics, frozen: bool) -> Vec<String> {
     match total.calibration.base_rate() {
         Some(0.0) => warnings.push("every label was negative; check --label and --positive".into()),
         Some(1.0) => warnings.push("every label was positive; check --label and --positive".into()),
-        _ if worse_than_constant(metrics) => warnings.push(
-            "predictions were worse than always saying the base rate; try a smaller --learning-rate or more records"
-                .into(),
-        ),
+        _ if worse_than_constant(metrics) => {
+            let help = if frozen { "is this the model for it?" } else { "try a smaller --learning-rate" };
+            warnings.push(format!("predictions were worse than always saying the base rate; {help}"));
+        }
         _ => {}
     }
     warnings
@@ -244,7 +244,7 @@ fn warnings(metrics: &Metrics, frozen: bool) -> Vec<String> {
 
 fn worse_than_constant(metrics: &Metrics) -> bool {
     let constant = metrics.total.calibration.best_constant_log_loss();
-    metrics.total.log_loss.mean().zip(constant).is_some_and(|(loss, constant)| loss > constant)
+    metrics.total.log_loss.mean().zip(constant).is_some_and(|(loss, constant)| loss > constant + 1e-6)
 }
 
 /// Pairs as a JSON object that keeps their order.

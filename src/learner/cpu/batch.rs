@@ -67,13 +67,12 @@ fn learn_batch<R: Rule>(rule: R, model: &mut Model, batch: &MicroBatch, s: &mut 
 fn residuals(batch: &MicroBatch, logit: &[f32], residual: &mut Vec<f32>) -> (u64, f32) {
     residual.clear();
     let (mut learned, mut count) = (0, 0.0);
-    for row in 0..batch.rows {
-        let (label, weight) = (batch.label[row], batch.weight[row]);
+    for ((&z, &label), &weight) in logit.iter().zip(&batch.label).zip(&batch.weight) {
         if label.is_nan() || weight == 0.0 {
             residual.push(0.0);
             continue;
         }
-        residual.push((sigmoid(logit[row]) - label) * weight);
+        residual.push((sigmoid(z) - label) * weight);
         learned += 1;
         count += weight;
     }

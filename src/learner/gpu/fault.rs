@@ -17,11 +17,7 @@ impl Faults {
         let of_errors = faults.clone();
         device.on_uncaptured_error(Arc::new(move |error| of_errors.note(describe(&error))));
         let of_loss = faults.clone();
-        device.set_device_lost_callback(move |reason, message| {
-            if reason != wgpu::DeviceLostReason::Destroyed {
-                of_loss.note(lost(&message));
-            }
-        });
+        device.set_device_lost_callback(move |_, message| of_loss.note(lost(&message)));
         faults
     }
 

@@ -1,4 +1,4 @@
-//! Takes a device and a step rule; gives the three kernels, compiled, with the layouts of their bindings.
+//! Takes a device and a step rule; gives the kernels, compiled, with the layouts of their bindings.
 //!
 //! The list of shader files is here and nowhere else. It never makes a buffer.
 
@@ -12,16 +12,19 @@ macro_rules! include_common {
     };
 }
 /// Name and whole source of each kernel, in the order in which a micro-batch runs them; the entry point has its name.
-pub const SOURCES: [(&str, &str); 3] = [
+pub const SOURCES: [(&str, &str); 4] = [
     ("predict", concat!(include_common!(), include_str!("../../../shaders/predict.wgsl"))),
     ("dense", concat!(include_common!(), include_str!("../../../shaders/dense.wgsl"))),
+    ("spread", concat!(include_common!(), include_str!("../../../shaders/spread.wgsl"))),
     ("hashed", concat!(include_common!(), include_str!("../../../shaders/hashed.wgsl"))),
 ];
 
-/// Rows of a workgroup of `predict`.
-pub(super) const PREDICT_ROWS: u32 = 16;
+/// Rows of a workgroup of `predict` and of `spread`.
+pub(super) const ROWS: u32 = 16;
 /// Columns of a workgroup of `dense`.
-pub(super) const DENSE_COLUMNS: u32 = 8;
+pub(super) const COLUMNS: u32 = 8;
+/// Entries of a workgroup of `hashed`.
+pub(super) const ENTRIES: u32 = 64;
 
 /// How a kernel uses one of its buffers, in binding order.
 #[derive(Debug, Clone, Copy)]
@@ -50,7 +53,9 @@ pub(super) struct Kernels {
     pub predict: Kernel,
     /// Gradient and step of the numeric columns and the bias.
     pub dense: Kernel,
-    /// Gradient and step of the hashed coordinates.
+    /// Gradients of the hashed coordinates.
+    pub spread: Kernel,
+    /// Step of the hashed coordinates.
     pub hashed: Kernel,
 }
 
@@ -59,11 +64,12 @@ impl Kernels {
     pub fn compile(device: &wgpu::Device, settings: &Settings) -> Self {
         use Use::{Plan, Read, Write};
         let constants = constants(settings);
-        let [predict, dense, hashed] = SOURCES;
+        let [predict, dense, spread, hashed] = SOURCES;
         Self {
             predict: compile(device, predict, &[Plan, Read, Read, Read, Read, Write, Write], &constants),
             dense: compile(device, dense, &[Plan, Read, Read, Write, Write], &constants),
-            hashed: compile(device, hashed, &[Plan, Read, Read, Read, Write], &constants),
+            spread: compile(device, spread, &[Plan, Read, Read, Read, Write, Write], &constants),
+            hashed: compile(device, hashed, &[Plan, Read, Write, Write, Write], &constants),
         }
     }
 }

@@ -1,17 +1,17 @@
 //! The GPU backend: `--update batch` and prediction on any Vulkan, Metal or DX12 adapter; ready some micro-batches
 //! after one was handed in, at the latest at [`Learner::finish`].
 //!
-//! A micro-batch is three dispatches ([`kernels`]); many of them are one submit ([`ring`]). The host decides what is
-//! learned ([`plan`]) and in which order hashed features are added ([`order`]), so the bits depend on nothing but the
-//! job and the device. It does no I/O but with the device.
+//! A micro-batch is two to four dispatches ([`kernels`]); many of them are one submit ([`ring`]). The host decides what is
+//! learned and where it lies ([`plan`]); floats are added in fixed trees and hashed gradients as integers, so the bits
+//! depend on nothing but the job and the device. It does no I/O but with the device.
 
 pub mod adapter;
 pub mod counters;
 mod fault;
 pub mod kernels;
-pub mod order;
 pub mod plan;
 mod ring;
+mod scale;
 mod slot;
 mod weights;
 
@@ -21,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::examples::{MicroBatch, Scored, stride};
 pub use adapter::{Adapter, AdapterSummary, Wanted};
 pub use counters::Counters;
+use plan::Plan;
 pub use slot::GROUP;
 
 /// Opens the GPU backend on a model.
@@ -31,7 +32,7 @@ pub use slot::GROUP;
 pub fn open(adapter: &Adapter, model: Model, settings: Settings) -> Result<GpuLearner> {
     supports(&settings)?;
     let ring = ring::Ring::open(adapter.open()?, &model, &settings, first_size(&model, &settings))?;
-    Ok(GpuLearner { ring, lessons: plan::Lessons::default(), order: order::Order::default(), model, settings })
+    Ok(GpuLearner { ring, lessons: plan::Lessons::default(), model, settings })
 }
 
 /// Whether the GPU can do a job at all.
@@ -53,7 +54,6 @@ pub fn supports(settings: &Settings) -> Result<()> {
 pub struct GpuLearner {
     ring: ring::Ring,
     lessons: plan::Lessons,
-    order: order::Order,
     /// Its numbers of updates and learned records are current; its weights are those of the last download.
     model: Model,
     settings: Settings,
@@ -61,14 +61,13 @@ pub struct GpuLearner {
 
 impl Learner for GpuLearner {
     fn learn(&mut self, batch: MicroBatch) -> Result<()> {
-        self.lessons.read(&batch, self.settings.frozen);
-        self.order.build(&batch, &self.lessons.weight, self.settings.hash_bits);
-        let sections = plan::sections(&batch, &self.lessons, &self.order);
+        self.lessons.read(&batch, self.settings.hash_bits, self.settings.frozen);
+        let sections = self.lessons.sections(&batch);
         // An even number of words, because mapped memory is written from multiples of 8 bytes on.
         let need = slot::Size { words: plan::words(&sections).next_multiple_of(2), rows: batch.rows as u64 };
         let (word_at, row_at) = self.ring.make_room(need)?;
-        let mut plan = plan::lay_out(&sections, batch.rows, &self.lessons, &self.order, word_at);
-        (plan.row_at, plan.rate) = (row_at, rate(self.settings.optimizer, self.model.updates));
+        let rate = rate(self.settings.optimizer, self.model.updates);
+        let plan = Plan { row_at, rate, ..self.lessons.plan(&batch, word_at) };
 
         let (version, learns) = (self.model.updates, self.lessons.learned > 0);
         // The sections borrow the micro-batch that the slot is about to own, so the slot writes them first.
@@ -117,4 +116,46 @@ fn rate(optimizer: Optimizer, updates: u64) -> f32 {
 fn first_size(model: &Model, settings: &Settings) -> slot::Size {
     let rows = settings.batch.max(1) as u64;
     slot::Size { words: rows * (stride(model.numeric) as u64 + 2), rows }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+    use crate::learner::{Penalty, Shape};
+
+    const SETTINGS: Settings = Settings {
+        update: Update::Batch,
+        optimizer: Optimizer::AdaGrad { learning_rate: 0.1 },
+        penalty: Penalty::NONE,
+        batch: 1,
+        hash_bits: 4,
+        frozen: false,
+    };
+
+    fn one_row() -> MicroBatch {
+        let mut batch = MicroBatch::default();
+        batch.clear();
+        batch.rows = 1;
+        batch.row_start.push(0);
+        (batch.label, batch.weight, batch.record) = (vec![1.0], vec![1.0], vec![1]);
+        batch
+    }
+
+    #[test]
+    fn a_lost_device_is_an_error_and_no_panic() {
+        let Ok(adapter) = adapter::find(Wanted::Best) else { return eprintln!("skipped: no adapter") };
+        let model = Model::new(Shape { numeric: 0, hash_bits: 4 }, SETTINGS.optimizer, SETTINGS.penalty);
+        let mut learner = open(&adapter, model, SETTINGS).unwrap();
+        for _ in 0..GROUP + 1 {
+            learner.learn(one_row()).unwrap();
+        }
+        learner.ring.lose_device();
+        for _ in 0..2 {
+            let error = (0..4 * GROUP).find_map(|_| learner.learn(one_row()).err()).unwrap();
+            assert_eq!(error.kind(), ErrorKind::Device);
+            assert!(error.to_string().contains("--device cpu"), "{error}");
+            assert!(learner.finish().is_err() && learner.model().is_err());
+        }
+    }
 }

@@ -1,8 +1,8 @@
-//! Takes a micro-batch and its order; gives the words that a slot holds of it, and the plan by which kernels find them.
+//! Takes a micro-batch; gives the words that a slot holds of it, and the plan by which kernels find them.
 //!
 //! It never touches a device.
 
-use super::order::Order;
+use super::scale::{power, scales};
 use crate::examples::MicroBatch;
 
 /// Where one micro-batch lies in its slot, and what its step needs; twin of `Plan` in `shaders/common.wgsl`.
@@ -17,13 +17,9 @@ pub struct Plan {
     pub width: u32,
     /// Hashed features of all rows together.
     pub entries: u32,
-    /// Distinct hashed coordinates that learn.
-    pub features: u32,
-    /// The first so many of them have more than [`super::order::LONG`] entries.
-    pub long_features: u32,
     /// `rows` x `width` floats.
     pub dense_at: u32,
-    /// One float a row: 1 or 0; 0 too without a label.
+    /// One float a row: 1 or 0; 0 too where nothing is learned.
     pub label_at: u32,
     /// One float a row: the example weight; 0 where nothing is learned.
     pub weight_at: u32,
@@ -33,42 +29,50 @@ pub struct Plan {
     pub index_at: u32,
     /// One float an entry: its value.
     pub value_at: u32,
-    /// One word a distinct coordinate: its place in the table.
-    pub feature_at: u32,
-    /// `features + 1` offsets into `ordered_row` and `ordered_value`.
-    pub feature_start_at: u32,
-    /// One float a distinct coordinate: the summed weight of its entries.
-    pub count_at: u32,
-    /// One word a learned entry, grouped by coordinate, in row order: its row.
-    pub ordered_row_at: u32,
-    /// One float a learned entry, in the same order: its value.
-    pub ordered_value_at: u32,
     /// Place of the first row in the group's logits and residuals.
     pub row_at: u32,
     /// SGD's rate for this step.
     pub rate: f32,
     /// Summed weight of the rows that are learned.
     pub count: f32,
+    /// A power of two that no entry's gradient exceeds.
+    pub largest: f32,
+    /// Its inverse.
+    pub inverse_largest: f32,
+    /// Two to the number of bits of each integer that a gradient is cut into.
+    pub limb: f32,
+    /// Its inverse.
+    pub inverse_limb: f32,
+    /// The unit, a power of two, in which the weights of a coordinate's entries are added.
+    pub count_unit: f32,
+    /// Its inverse.
+    pub inverse_count_unit: f32,
     /// Keeps the size a multiple of 16 bytes, as uniform buffers want it.
-    pub reserved: u32,
+    pub reserved: [u32; 2],
 }
 
-/// What the kernels need of the labels and weights, with "not learned" written as weight 0.
+/// What the host makes of a micro-batch before the kernels see it; its buffers are kept for the next one.
 #[derive(Debug, Default)]
 pub(super) struct Lessons {
     /// 1 or 0; 0 too where nothing is learned.
-    pub label: Vec<f32>,
+    label: Vec<f32>,
     /// Example weight; 0 where nothing is learned.
-    pub weight: Vec<f32>,
+    weight: Vec<f32>,
+    /// Coordinate of every hashed feature.
+    index: Vec<u32>,
     /// Rows that are learned.
     pub learned: u64,
     /// Their summed weight, added in row order.
-    pub count: f32,
+    count: f32,
 }
 
+/// The parts of a micro-batch as they stand in a slot, one after the other.
+pub(super) type Sections<'a> = [&'a [u32]; 6];
+
 impl Lessons {
-    /// Reads them from a micro-batch; `frozen` learns nothing.
-    pub fn read(&mut self, batch: &MicroBatch, frozen: bool) {
+    /// Reads them from a micro-batch; `frozen` learns nothing. Kernels cannot ask for NaN, so "not learned" becomes a
+    /// weight of 0 here.
+    pub fn read(&mut self, batch: &MicroBatch, hash_bits: u32, frozen: bool) {
         self.label.clear();
         self.weight.clear();
         (self.learned, self.count) = (0, 0.0);
@@ -81,59 +85,54 @@ impl Lessons {
                 self.count += weight;
             }
         }
+        let mask = ((1u64 << hash_bits) - 1) as u32;
+        self.index.clear();
+        self.index.extend(batch.hash.iter().map(|hash| hash & mask));
+    }
+
+    /// The sections of a micro-batch; those of hashed features are empty where it has none.
+    pub fn sections<'a>(&'a self, batch: &'a MicroBatch) -> Sections<'a> {
+        let row_start: &[u32] = if self.index.is_empty() { &[] } else { &batch.row_start };
+        [
+            bytemuck::cast_slice(&batch.dense),
+            bytemuck::cast_slice(&self.label),
+            bytemuck::cast_slice(&self.weight),
+            row_start,
+            &self.index,
+            bytemuck::cast_slice(&batch.value),
+        ]
+    }
+
+    /// The plan of a micro-batch whose sections start at word `start`; rate and `row_at` are for the caller.
+    pub fn plan(&self, batch: &MicroBatch, start: u32) -> Plan {
+        let mut at = [start; 6];
+        for (k, section) in self.sections(batch)[..5].iter().enumerate() {
+            at[k + 1] = at[k] + section.len() as u32;
+        }
+        let scales = scales(batch, &self.weight);
+        Plan {
+            rows: batch.rows as u32,
+            width: (batch.dense.len() / batch.rows.max(1)) as u32,
+            entries: self.index.len() as u32,
+            dense_at: at[0],
+            label_at: at[1],
+            weight_at: at[2],
+            row_start_at: at[3],
+            index_at: at[4],
+            value_at: at[5],
+            count: self.count,
+            largest: power(scales.largest),
+            inverse_largest: power(-scales.largest),
+            limb: power(scales.limb),
+            inverse_limb: power(-scales.limb),
+            count_unit: power(scales.count),
+            inverse_count_unit: power(-scales.count),
+            ..Plan::default()
+        }
     }
 }
-
-/// The parts of a micro-batch as they stand in a slot, one after the other.
-pub(super) type Sections<'a> = [&'a [u32]; 11];
 
 /// Words that a micro-batch takes in a slot.
 pub(super) fn words(sections: &Sections<'_>) -> u64 {
     sections.iter().map(|section| section.len() as u64).sum()
-}
-
-/// The plan of a micro-batch whose sections start at word `start`; rate and place of the logits are for the caller.
-pub(super) fn lay_out(sections: &Sections<'_>, rows: usize, lessons: &Lessons, order: &Order, start: u32) -> Plan {
-    let mut at = [start; 11];
-    for k in 1..sections.len() {
-        at[k] = at[k - 1] + sections[k - 1].len() as u32;
-    }
-    Plan {
-        rows: rows as u32,
-        width: (sections[0].len() / rows.max(1)) as u32,
-        entries: order.index.len() as u32,
-        features: order.feature.len() as u32,
-        long_features: order.long,
-        dense_at: at[0],
-        label_at: at[1],
-        weight_at: at[2],
-        row_start_at: at[3],
-        index_at: at[4],
-        value_at: at[5],
-        feature_at: at[6],
-        feature_start_at: at[7],
-        count_at: at[8],
-        ordered_row_at: at[9],
-        ordered_value_at: at[10],
-        count: lessons.count,
-        ..Plan::default()
-    }
-}
-
-/// The sections of a micro-batch; those of hashed features are empty where it has none.
-pub(super) fn sections<'a>(batch: &'a MicroBatch, lessons: &'a Lessons, order: &'a Order) -> Sections<'a> {
-    let row_start: &[u32] = if order.index.is_empty() { &[] } else { &batch.row_start };
-    [
-        bytemuck::cast_slice(&batch.dense),
-        bytemuck::cast_slice(&lessons.label),
-        bytemuck::cast_slice(&lessons.weight),
-        row_start,
-        &order.index,
-        bytemuck::cast_slice(&batch.value),
-        &order.feature,
-        &order.start,
-        bytemuck::cast_slice(&order.count),
-        &order.row,
-        bytemuck::cast_slice(&order.value),
-    ]
 }

@@ -20,8 +20,8 @@ use crate::learner::{Model, Settings};
 
 /// Slots of the ring: one being filled, one being computed, one being read.
 const SLOTS: usize = 3;
-/// Words of a slot, unless one micro-batch alone needs more: 8 MiB.
-const GROUP_WORDS: u64 = 2 << 20;
+/// Words of a slot, unless one micro-batch alone needs more: 16 MiB.
+const GROUP_WORDS: u64 = 4 << 20;
 /// How long a submit may take before the device is given up.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -138,6 +138,12 @@ impl Ring {
     /// Takes a buffer of logits back.
     pub fn recycle(&mut self, logit: Vec<f32>) {
         self.spare.push(logit);
+    }
+
+    /// What a driver does that has given up.
+    #[cfg(test)]
+    pub fn lose_device(&self) {
+        self.gpu.device.destroy();
     }
 
     /// Replaces the empty slot being filled if it cannot hold a whole group of the largest micro-batches so far.

@@ -8,8 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use super::adapter::Device;
 use super::counters::Counters;
 use super::fault::lost;
-use super::kernels::{DENSE_COLUMNS, Kernels, PREDICT_ROWS};
-use super::order::LONG;
+use super::kernels::{COLUMNS, ENTRIES, Kernels, ROWS};
 use super::plan::{Plan, Sections};
 use super::weights::Weights;
 use crate::error::{Error, Result};
@@ -75,6 +74,7 @@ struct Buffers {
 struct Bound {
     predict: wgpu::BindGroup,
     dense: wgpu::BindGroup,
+    spread: wgpu::BindGroup,
     hashed: wgpu::BindGroup,
 }
 
@@ -189,7 +189,8 @@ impl Slot {
         gpu.faults.check()
     }
 
-    /// Records every micro-batch: predict, then the two halves of the step, which do not wait for each other.
+    /// Records every micro-batch: predict, then the two halves of the step, dense and hashed, which share no buffer
+    /// that either writes and so do not wait for each other.
     fn record(&self, encoder: &mut wgpu::CommandEncoder, kernels: &Kernels) {
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
         for (k, entry) in self.entries.iter().enumerate() {
@@ -200,13 +201,14 @@ impl Slot {
                 pass.set_bind_group(0, group, &[offset]);
                 pass.dispatch_workgroups(x, y, 1);
             };
-            run(&kernels.predict.pipeline, &self.bound.predict, plan.rows.div_ceil(PREDICT_ROWS));
+            run(&kernels.predict.pipeline, &self.bound.predict, plan.rows.div_ceil(ROWS));
             if !entry.learns {
                 continue;
             }
-            run(&kernels.dense.pipeline, &self.bound.dense, (plan.width + 1).div_ceil(DENSE_COLUMNS));
-            if plan.features > 0 {
-                run(&kernels.hashed.pipeline, &self.bound.hashed, hashed_workgroups(plan));
+            run(&kernels.dense.pipeline, &self.bound.dense, (plan.width + 1).div_ceil(COLUMNS));
+            if plan.entries > 0 {
+                run(&kernels.spread.pipeline, &self.bound.spread, plan.rows.div_ceil(ROWS));
+                run(&kernels.hashed.pipeline, &self.bound.hashed, plan.entries.div_ceil(ENTRIES));
             }
         }
     }
@@ -277,18 +279,14 @@ impl Buffers {
 impl Bound {
     fn new(gpu: &Device, kernels: &Kernels, weights: &Weights, buffers: &Buffers, counters: &mut Counters) -> Self {
         let Buffers { data, logit, residual, .. } = buffers;
-        let Weights { dense_slots, dense_weight, table, .. } = weights;
+        let Weights { dense_slots, dense_weight, table, high, low, .. } = weights;
         Self {
             predict: counters.bind(gpu, &kernels.predict, &[data, data, data, dense_weight, table, logit, residual]),
             dense: counters.bind(gpu, &kernels.dense, &[data, data, residual, dense_slots, dense_weight]),
-            hashed: counters.bind(gpu, &kernels.hashed, &[data, data, data, residual, table]),
+            spread: counters.bind(gpu, &kernels.spread, &[data, data, data, residual, high, low]),
+            hashed: counters.bind(gpu, &kernels.hashed, &[data, data, table, high, low]),
         }
     }
-}
-
-/// One workgroup a long coordinate, then one for every 64 short ones.
-fn hashed_workgroups(plan: &Plan) -> u32 {
-    plan.long_features + (plan.features - plan.long_features).div_ceil(LONG)
 }
 
 /// A grid of at least so many workgroups; one dimension ends at 65535.

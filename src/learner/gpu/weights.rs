@@ -8,6 +8,9 @@ use super::ring::wait;
 use crate::error::{Error, Result};
 use crate::learner::Model;
 
+/// Buffers that never leave the device.
+const SUMS: wgpu::BufferUsages = wgpu::BufferUsages::STORAGE;
+
 /// The model on the device.
 #[derive(Debug)]
 pub(super) struct Weights {
@@ -17,6 +20,10 @@ pub(super) struct Weights {
     pub dense_weight: wgpu::Buffer,
     /// Two floats a hashed coordinate.
     pub table: wgpu::Buffer,
+    /// Two integers a hashed coordinate, all 0 between steps: the upper parts of its gradient.
+    pub high: wgpu::Buffer,
+    /// Two more: the lowest part of its gradient, and its count.
+    pub low: wgpu::Buffer,
     /// Where a copy of the slots can be read by the host; made when it is first asked for.
     readback: Option<wgpu::Buffer>,
 }
@@ -29,6 +36,8 @@ impl Weights {
             dense_slots: upload(gpu, "dense slots", bytemuck::cast_slice(&dense_slots(model)), counters),
             dense_weight: upload(gpu, "dense weights", bytemuck::cast_slice(&dense_weights(model)), counters),
             table: upload(gpu, "hashed table", bytemuck::cast_slice(&model.table), counters),
+            high: counters.create_buffer(gpu, "sums, high", size_of_val(&model.table[..]) as u64, SUMS, false),
+            low: counters.create_buffer(gpu, "sums, low", size_of_val(&model.table[..]) as u64, SUMS, false),
             readback: None,
         };
         gpu.faults.check()?;
