@@ -11,6 +11,7 @@ use crate::parser::csv;
 use crate::record::Chunk;
 use crate::scaler::Scaler;
 use crate::schema::{Role, Schema};
+use crate::source::chunker::Eager;
 use crate::source::{Input, Source};
 
 /// A model to predict with.
@@ -51,7 +52,9 @@ pub struct Prepared {
 /// # Errors
 /// Inputs, columns or a device that the plan cannot be run with.
 pub fn prepare(plan: &Plan, saved: Option<Saved>) -> Result<Prepared> {
-    let mut source = Source::new(plan.inputs.clone(), plan.delimiter);
+    // A model knows its columns; without one they are inferred from the first chunk.
+    let eager = if saved.is_some() { Eager::Always } else { Eager::AfterFirst };
+    let mut source = Source::new(plan.inputs.clone(), plan.delimiter, eager);
     let head = source.next_chunk(Chunk::default())?;
     let head_text = head.as_ref().map_or(&b""[..], Chunk::text);
     let (schema, inferred) = match &saved {
