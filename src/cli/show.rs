@@ -109,7 +109,7 @@ fn role_name(role: Role) -> &'static str {
 /// A summary file that cannot be written.
 pub(super) fn end(plan: &Plan, summary: &Summary, quiet: bool) -> Result<()> {
     if !quiet {
-        eprint!("{}", report::summary::text(summary));
+        super::say(&report::summary::text(summary));
     }
     plan.outputs.summary.as_deref().map_or(Ok(()), |path| summary.write(path))
 }
