@@ -202,10 +202,9 @@ impl Chunker {
             ErrorKind::UnexpectedEof => {
                 format!("{name} ends in the middle of its compressed data: it was cut short; get a whole copy")
             }
-            ErrorKind::InvalidInput | ErrorKind::InvalidData => {
-                format!("{name} holds damaged compressed data: get a whole copy")
-            }
-            _ => format!("cannot read {name} to its end"),
+            // What does not come from the operating system comes from a decompressor.
+            _ if cause.raw_os_error().is_none() => format!("{name} holds damaged compressed data: get a whole copy"),
+            _ => format!("cannot read {name} to its end: try again, or from a copy"),
         };
         Error::input(message).because(cause)
     }
