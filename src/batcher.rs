@@ -2,6 +2,8 @@
 //!
 //! On the way numbers are standardised, labels resolved and records numbered: what depends on the order happens here.
 
+use std::ops::Range;
+
 use crate::encoder::label::LabelGuard;
 use crate::error::Result;
 use crate::examples::{Examples, MicroBatch};
@@ -32,14 +34,15 @@ impl Batcher {
         &self.scaler
     }
 
-    /// Takes examples from `row` on until the micro-batch is full; gives the first row that was not taken.
+    /// Takes the examples of `rows` until the micro-batch is full; gives the first row that was not taken.
     ///
     /// `seen` is the number of records before this chunk.
     ///
     /// # Errors
     /// Labels written in two ways.
-    pub fn fill(&mut self, examples: &Examples, row: usize, seen: u64) -> Result<usize> {
-        let end = examples.rows.min(row + self.size - self.filling.rows);
+    pub fn fill(&mut self, examples: &Examples, rows: Range<usize>, seen: u64) -> Result<usize> {
+        let row = rows.start;
+        let end = rows.end.min(row + self.size - self.filling.rows);
         self.fill_dense(examples, row, end);
         self.fill_hashed(examples, row, end);
         let batch = &mut self.filling;

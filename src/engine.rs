@@ -66,20 +66,26 @@ impl Engine {
         }
     }
 
-    /// Takes the examples of the next chunk.
+    /// Takes the examples of the next chunk; where too many records are rejected, those up to the one that is too many,
+    /// so that how a stream is cut into chunks does not show.
     ///
     /// # Errors
     /// A failing device or output, labels written in two ways, or too many rejected records.
     pub fn push(&mut self, examples: &Examples, sink: &mut dyn Sink) -> Result<()> {
-        self.count(examples, sink)?;
+        let before = self.counts.records;
+        let too_many = self.count(examples, sink)?;
+        let rows = match too_many {
+            Some(last) => examples.number.partition_point(|&number| number < last),
+            None => examples.rows,
+        };
         let mut row = 0;
-        while row < examples.rows {
-            row = self.batcher.fill(examples, row, self.counts.records - u64::from(examples.seen))?;
+        while row < rows {
+            row = self.batcher.fill(examples, row..rows, before)?;
             if self.batcher.is_full() {
                 self.learn(sink)?;
             }
         }
-        self.check_rejected(false)
+        if too_many.is_some() { self.finish(sink) } else { Ok(()) }
     }
 
     /// Takes the last, shorter micro-batch and waits for everything under way.
@@ -90,7 +96,7 @@ impl Engine {
         self.learn(sink)?;
         self.learner.finish()?;
         self.hand_on(sink)?;
-        self.check_rejected(true)
+        self.check_rejected()
     }
 
     /// What has been counted so far.
@@ -118,20 +124,26 @@ impl Engine {
         self.batcher.scaler()
     }
 
-    fn count(&mut self, examples: &Examples, sink: &mut dyn Sink) -> Result<()> {
-        for rejected in &examples.rejected {
-            sink.rejected(self.counts.records + u64::from(rejected.number) + 1, rejected)?;
-            *self.counts.by_reason.entry(rejected.reason).or_default() += 1;
-        }
-        self.counts.rejected += examples.rejected.len() as u64;
-        self.counts.records += u64::from(examples.seen);
+    /// Counts the records of a chunk; where too many are rejected, up to the one that is too many, and gives its number.
+    fn count(&mut self, examples: &Examples, sink: &mut dyn Sink) -> Result<Option<u32>> {
+        let before = self.counts.records;
         self.counts.bytes += examples.bytes;
+        for rejected in &examples.rejected {
+            self.counts.records = before + u64::from(rejected.number) + 1;
+            sink.rejected(self.counts.records, rejected)?;
+            self.counts.rejected += 1;
+            *self.counts.by_reason.entry(rejected.reason).or_default() += 1;
+            if self.max_rejected.is_exceeded(self.counts.rejected, self.counts.records, false) {
+                return Ok(Some(rejected.number));
+            }
+        }
+        self.counts.records = before + u64::from(examples.seen);
         if let Some(best) = examples.best_loss {
             let sum = self.counts.best_loss.get_or_insert_default();
             sum.loss += best.loss;
             sum.records += best.records;
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Hands the micro-batch to the learner, and on what is ready.
@@ -155,16 +167,17 @@ impl Engine {
         Ok(())
     }
 
-    fn check_rejected(&self, at_end: bool) -> Result<()> {
+    fn check_rejected(&self) -> Result<()> {
         let Counts { records, rejected, by_reason, .. } = &self.counts;
-        if !self.max_rejected.is_exceeded(*rejected, *records, at_end) {
+        if !self.max_rejected.is_exceeded(*rejected, *records, true) {
             return Ok(());
         }
         let reasons: Vec<_> = by_reason.iter().map(|(reason, count)| format!("{} {count}", reason.name())).collect();
+        let first = by_reason.iter().max_by_key(|(_, count)| **count).map_or("", |(reason, _)| reason.advice());
         Err(Error::new(
             ErrorKind::TooManyRejected,
             format!(
-                "{rejected} of {records} records were rejected ({}), more than --max-rejected allows; \
+                "{rejected} of {records} records were rejected ({}), more than --max-rejected allows; {first}; \
                  --rejected FILE shows them with their reasons",
                 reasons.join(", ")
             ),

@@ -66,8 +66,8 @@ impl Error {
         };
         let advice = match cause.kind() {
             std::io::ErrorKind::StorageFull => ": free some space or write it elsewhere",
-            std::io::ErrorKind::PermissionDenied => ": no permission to write there",
-            std::io::ErrorKind::NotFound => ": make its folder first",
+            std::io::ErrorKind::PermissionDenied => ": no permission to write there; name another place",
+            std::io::ErrorKind::NotFound => ": make its folder first, or name another one",
             _ => "",
         };
         Self::new(kind, format!("cannot write {name}{advice}")).because(cause)

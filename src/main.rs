@@ -11,7 +11,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             if error.kind() != ErrorKind::ClosedPipe {
-                eprintln!("tidemill: {error}");
+                cli::say(&format!("tidemill: {error}\n"));
             }
             ExitCode::from(error.exit_code())
         }

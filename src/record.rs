@@ -184,4 +184,23 @@ impl Reason {
             Self::UnclosedQuote => "unclosed_quote",
         }
     }
+
+    /// What to do where most records are rejected for this reason.
+    ///
+    /// ```
+    /// assert!(tidemill::record::Reason::Label.advice().contains("--positive"));
+    /// ```
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::FieldCount => "is the header complete, and --format csv or tsv right?",
+            Self::NotANumber => "a column of text is named by --categorical",
+            Self::NotFinite => "leave a missing number empty, or take its column out with --ignore",
+            Self::OutOfRange => "numbers are read up to 3.4e38: scale the column, or take it out with --ignore",
+            Self::InvalidUtf8 => "convert the input to UTF-8, or take the column out with --ignore",
+            Self::Label => "a label is 0/1, -1/+1 or true/false; for any other name the positive class with --positive",
+            Self::Weight => "an example weight is 0 to 1000000",
+            Self::TooLong => "a record has at most 8 MiB: is this a text file with line ends?",
+            Self::UnclosedQuote => "a quote that opens a field must be closed; one within text must be doubled",
+        }
+    }
 }

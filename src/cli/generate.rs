@@ -46,7 +46,8 @@ pub(super) fn run(args: GenerateArgs) -> Result<()> {
     }
     output.finish()?;
     if records > 0 {
-        eprintln!("{records} records; log loss of the best possible predictor: {:.6}", loss / records as f64);
+        let best = loss / records as f64;
+        super::say(&format!("{records} records; log loss of the best possible predictor: {best:.6}\n"));
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ mod predict;
 mod show;
 mod train;
 
+use std::io::Write;
 use std::path::Path;
 
 use clap::{Args, Parser, Subcommand};
@@ -56,6 +57,11 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Inspect(args) => inspect::run(&args),
         Command::Devices => devices::run(),
     }
+}
+
+/// Prints for people, on standard error. That nobody listens is no reason to stop: the outputs are what counts.
+pub fn say(text: &str) {
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
 /// Splits what stands on the command line into a job file, read, and inputs.

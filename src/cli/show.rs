@@ -91,6 +91,9 @@ pub(super) fn summary(plan: &Plan, outcome: &Outcome) -> Summary {
         inferred_columns: outcome.inferred.iter().map(|(name, role)| (name.clone(), role_name(*role).into())).collect(),
         ..Summary::new(&outcome.settings, &outcome.metrics)
     };
+    if counts.records == 0 {
+        summary.warnings.push("the input has no records behind its header, so nothing was learned or predicted".into());
+    }
     if counts.rejected > 0 && plan.outputs.rejected.is_none() {
         summary.warnings.push("--rejected FILE would show the rejected records with their reasons".into());
     }
@@ -115,7 +118,7 @@ fn role_name(role: Role) -> &'static str {
 /// A summary file that cannot be written.
 pub(super) fn end(plan: &Plan, summary: &Summary, quiet: bool) -> Result<()> {
     if !quiet {
-        eprint!("{}", report::summary::text(summary));
+        super::say(&report::summary::text(summary));
     }
     plan.outputs.summary.as_deref().map_or(Ok(()), |path| summary.write(path))
 }

@@ -34,9 +34,9 @@ pub(super) fn run(args: TrainArgs) -> Result<()> {
     progress.finish();
 
     let summary = show::summary(&plan, &outcome);
-    if let Some(path) = &plan.outputs.model {
-        saved::model_of(&plan, &outcome).write(path)?;
-    }
-    show::end(&plan, &summary, args.verbosity.quiet)?;
+    let model = plan.outputs.model.as_deref();
+    let written = model.map_or(Ok(()), |path| saved::model_of(&plan, &outcome).write(path));
+    show::end(&plan, &summary, args.verbosity.quiet)?; // also where the model could not be written
+    written?;
     outcome.stopped.map_or(Ok(()), Err)
 }

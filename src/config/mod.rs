@@ -110,8 +110,12 @@ impl Options {
     pub fn read(path: &Path) -> Result<Self> {
         let name = path.display();
         let text = std::fs::read_to_string(path)
-            .map_err(|cause| Error::usage(format!("cannot read the job file {name}")).because(cause))?;
-        Self::parse(&text).map_err(|cause| Error::usage(format!("the job file {name} is not right:\n{cause}")))
+            .map_err(|cause| Error::usage(format!("cannot read the job file {name}: check the name")).because(cause))?;
+        Self::parse(&text).map_err(|cause| {
+            Error::usage(format!(
+                "the job file {name} is not right: {cause}\n(its keys are the flags of `tidemill train --help`)"
+            ))
+        })
     }
 
     /// Reads the text of a job file; `hash_bits` is as good as `hash-bits`.
@@ -131,8 +135,21 @@ impl Options {
                 section.extend(entries.into_iter().map(|(key, value)| (key.replace('_', "-"), value)));
             }
         }
-        table.try_into().map_err(|error| error.to_string())
+        table.try_into().map_err(|error: toml::de::Error| in_plain_words(&error.to_string()))
     }
+}
+
+/// The names of types in a message about TOML, as a user writes their values.
+fn in_plain_words(message: &str) -> String {
+    let words = [
+        ("expected a sequence", "expected a list, such as [\"a\", \"b\"]"),
+        ("expected usize", "expected a whole number"),
+        ("expected u64", "expected a whole number"),
+        ("expected u32", "expected a whole number"),
+        ("expected f32", "expected a number"),
+        ("expected a string", "expected text in quotes"),
+    ];
+    words.iter().fold(message.trim_end().to_owned(), |text, (type_name, word)| text.replace(type_name, word))
 }
 
 impl Plan {

@@ -168,11 +168,18 @@ pub enum OptimizerName {
 #[serde(deny_unknown_fields, default)]
 pub struct Options {
     /// Where the records come from.
+    #[serde(skip_serializing_if = "is_default")]
     pub source: SourceOptions,
     /// How to learn.
+    #[serde(skip_serializing_if = "is_default")]
     pub learner: LearnerOptions,
     /// What to write.
+    #[serde(skip_serializing_if = "is_default")]
     pub output: OutputOptions,
+}
+
+fn is_default<T: Default + PartialEq>(section: &T) -> bool {
+    *section == T::default()
 }
 
 impl Options {

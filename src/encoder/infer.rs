@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::parser::number::number;
+use crate::record::Reason;
 use crate::schema::{Column, Role, Schema};
 
 /// Records looked at.
@@ -100,15 +101,20 @@ fn set(names: &[String], roles: &mut [Option<Role>], name: &str, role: Role, fla
 
 /// Numbers are numeric, timestamps are the event time, the rest is categorical.
 fn guess<'a>(fields: impl Iterator<Item = &'a Vec<u8>>) -> Role {
-    let (mut numbers, mut times, mut filled) = (0, 0, 0);
+    let (mut numbers, mut unusable, mut times, mut filled) = (0, 0, 0, 0);
     for field in fields.filter(|field| !field.trim_ascii().is_empty()) {
         filled += 1;
-        numbers += usize::from(number(field).is_ok());
+        match number(field) {
+            Ok(_) => numbers += 1,
+            Err(Reason::NotFinite | Reason::OutOfRange) => unusable += 1,
+            Err(_) => {}
+        }
         times += usize::from(is_timestamp(field.trim_ascii()));
     }
     match filled {
         0 => Role::Categorical,
-        _ if numbers == filled => Role::Numeric,
+        // An `inf` among numbers is a record to reject, not a category.
+        _ if numbers > 0 && numbers + unusable == filled => Role::Numeric,
         _ if times == filled => Role::Time,
         _ => Role::Categorical,
     }
@@ -138,14 +144,22 @@ mod tests {
     fn numbers_timestamps_and_text_are_told_apart() {
         let sample = rows("1,2.5,2024-05-01T10:00:00,red,,0\n0,,2024-05-01 10:00:01,7,,1\n");
         let named = Named { label: Some("y"), ..Named::default() };
-        let (schema, said) = infer(&names("y,a,when,b,empty,flag"), &sample, &named, b',', true).unwrap();
+        let (schema, inferred) = infer(&names("y,a,when,b,empty,flag"), &sample, &named, b',', true).unwrap();
         let roles: Vec<_> = schema.columns.iter().map(|column| column.role).collect();
         assert_eq!(
             roles,
             [Role::Label, Role::Numeric, Role::Time, Role::Categorical, Role::Categorical, Role::Numeric]
         );
-        assert_eq!(said.len(), 5);
-        assert_eq!(said[1], ("when".into(), Role::Time));
+        let inferred: Vec<_> = inferred.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(inferred, ["a", "when", "b", "empty", "flag"]); // the label was named
+    }
+
+    #[test]
+    fn numbers_that_cannot_be_learned_do_not_make_a_column_text() {
+        let sample = rows("1,1,inf\n0,inf,nan\n1,1e39,inf\n");
+        let named = Named { label: Some("y"), ..Named::default() };
+        let (schema, _) = infer(&names("y,some,all"), &sample, &named, b',', true).unwrap();
+        assert_eq!((schema.columns[1].role, schema.columns[2].role), (Role::Numeric, Role::Categorical));
     }
 
     #[test]

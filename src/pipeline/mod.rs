@@ -75,6 +75,7 @@ pub struct Outcome {
 /// Anything that keeps the run from its end, but for too many rejections, which end it early.
 pub fn run(plan: &Plan, saved: Option<Saved>, observe: &mut dyn FnMut(Status<'_>)) -> Result<Outcome> {
     let started = Instant::now();
+    outlet::check(plan)?;
     let Prepared { source, head, schema, inferred, settings, first_version, opened, batcher } =
         start::prepare(plan, saved)?;
     let mut engine = Engine::new(batcher, opened.learner, plan.max_rejected);

@@ -1,5 +1,7 @@
 //! Where results go: rejected records straight to their file, predictions to the thread that writes them.
 
+use std::path::{Path, PathBuf};
+
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::stage::{StageClock, StageTimes};
@@ -9,8 +11,60 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::examples::Scored;
 use crate::record::Rejected;
 use crate::schema::{Role, Schema};
+use crate::sink::output::STANDARD_OUTPUT;
 use crate::sink::predictions::PredictionWriter;
 use crate::sink::rejected::RejectedWriter;
+use crate::source::Input;
+
+/// Refuses outputs that cannot be, before the first record is read: no folder to lie in, or a name that is an input's
+/// or another output's and would overwrite it. Pipes and devices may be named as often as one likes.
+///
+/// # Errors
+/// The first such output, with what to name instead.
+pub fn check(plan: &Plan) -> Result<()> {
+    let outputs = &plan.outputs;
+    let named = [
+        ("--predictions", &outputs.predictions),
+        ("--model", &outputs.model),
+        ("--summary", &outputs.summary),
+        ("--rejected", &outputs.rejected),
+    ];
+    let mut taken: Vec<(&str, PathBuf)> = plan.inputs.iter().filter_map(input_file).collect();
+    for (flag, path) in named.into_iter().filter_map(|(flag, path)| Some((flag, path.as_deref()?))) {
+        let Some(file) = file_of(path)? else { continue };
+        if let Some((other, _)) = taken.iter().find(|(_, known)| *known == file) {
+            return Err(Error::usage(format!(
+                "{flag} {} would overwrite {other}: give each its own name",
+                path.display()
+            )));
+        }
+        taken.push((flag, file));
+    }
+    Ok(())
+}
+
+fn input_file(input: &Input) -> Option<(&'static str, PathBuf)> {
+    let Input::File(path) = input else { return None };
+    Some(("an input", std::fs::canonicalize(path).ok()?))
+}
+
+/// The file that a name stands for, by its full path; `None` for what is no file. `-` is a file too: there is one.
+fn file_of(path: &Path) -> Result<Option<PathBuf>> {
+    let failed = |cause| Error::output(&path.display().to_string(), cause);
+    match std::fs::metadata(path) {
+        _ if path == Path::new(STANDARD_OUTPUT) => Ok(Some(path.to_owned())),
+        Ok(found) if found.is_dir() => {
+            Err(Error::usage(format!("{0} is a folder: name a file in it, for example {0}/out", path.display())))
+        }
+        Ok(found) if !found.is_file() => Ok(None),
+        Ok(_) => std::fs::canonicalize(path).map(Some).map_err(failed),
+        Err(_) => {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let folder = std::fs::canonicalize(folder).map_err(failed)?;
+            Ok(Some(folder.join(path.file_name().unwrap_or_default())))
+        }
+    }
+}
 
 /// The files of a run, opened before its first record.
 pub struct Outlet {

@@ -10,7 +10,8 @@ use crate::learner::{Model, Settings, Shape};
 use crate::parser::csv;
 use crate::record::Chunk;
 use crate::scaler::Scaler;
-use crate::schema::{Role, Schema};
+use crate::schema::{Column, Role, Schema};
+use crate::source::chunker::Eager;
 use crate::source::{Input, Source};
 
 /// A model to predict with.
@@ -51,7 +52,9 @@ pub struct Prepared {
 /// # Errors
 /// Inputs, columns or a device that the plan cannot be run with.
 pub fn prepare(plan: &Plan, saved: Option<Saved>) -> Result<Prepared> {
-    let mut source = Source::new(plan.inputs.clone(), plan.delimiter);
+    // A model knows its columns; without one they are inferred from the first chunk.
+    let eager = if saved.is_some() { Eager::Always } else { Eager::AfterFirst };
+    let mut source = Source::new(plan.inputs.clone(), plan.delimiter, eager);
     let head = source.next_chunk(Chunk::default())?;
     let head_text = head.as_ref().map_or(&b""[..], Chunk::text);
     let (schema, inferred) = match &saved {
@@ -101,6 +104,7 @@ fn names_of(plan: &Plan, head: &[u8]) -> Result<(Vec<String>, usize, bool)> {
         return Err(Error::input(format!("{first} is empty: there is not even a header line")));
     }
     if let Some(columns) = &plan.options.source.columns {
+        check_distinct(columns, "--columns", "give each its own name")?;
         return Ok((columns.clone(), 0, false));
     }
     let (names, start) = csv::header(head, plan.delimiter);
@@ -110,7 +114,9 @@ fn names_of(plan: &Plan, head: &[u8]) -> Result<(Vec<String>, usize, bool)> {
 
 fn check_names(names: &[String], input: &str, delimiter: u8) -> Result<()> {
     if names.iter().any(|name| name.contains(['\0', '\u{fffd}'])) {
-        return Err(Error::input(format!("{input} does not look like text: is it another format, or damaged?")));
+        return Err(Error::input(format!(
+            "{input} does not look like text: is it another format, UTF-16, or damaged? CSV or TSV in UTF-8 is needed"
+        )));
     }
     if names.iter().all(|name| name.parse::<f64>().is_ok()) {
         return Err(Error::input(format!(
@@ -118,11 +124,7 @@ fn check_names(names: &[String], input: &str, delimiter: u8) -> Result<()> {
              line, name them with --columns a,b,c"
         )));
     }
-    for (at, name) in names.iter().enumerate() {
-        if names[..at].contains(name) {
-            return Err(Error::input(format!("{input} has two columns named \"{name}\": name them with --columns")));
-        }
-    }
+    check_distinct(names, input, "rename one of them in its header")?;
     if names.len() == 1 {
         let other = if delimiter == b',' { ("comma", "tsv") } else { ("tab", "csv") };
         return Err(Error::input(format!(
@@ -131,6 +133,13 @@ fn check_names(names: &[String], input: &str, delimiter: u8) -> Result<()> {
         )));
     }
     Ok(())
+}
+
+fn check_distinct(names: &[String], whose: &str, advice: &str) -> Result<()> {
+    match names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
+        Some((_, name)) => Err(Error::input(format!("{whose} has two columns named \"{name}\": {advice}"))),
+        None => Ok(()),
+    }
 }
 
 /// Column roles with owned lists, so that a generated stream can fill in what it knows of itself.
@@ -191,17 +200,30 @@ fn schema_for(plan: &Plan, model: &Schema, head: &[u8]) -> Result<Schema> {
         _ => names_of(plan, head).map(|(names, _, header)| (names, header))?,
     };
     let known = |name: &String| model.columns.iter().find(|column| column.name == *name);
-    let unused = |name: &String| crate::schema::Column { name: name.clone(), role: Role::Ignored, log: false };
+    let unused = |name: &String| Column { name: name.clone(), role: Role::Ignored, log: false };
     let columns: Vec<_> = names.iter().map(|name| known(name).cloned().unwrap_or_else(|| unused(name))).collect();
     let schema = Schema { columns, delimiter: plan.delimiter, header };
-    for role in [Role::Numeric, Role::Categorical] {
-        let (wanted, found) = (model.names(role), schema.names(role));
-        if wanted != found {
-            return Err(Error::input(format!(
-                "the model does not fit {}: it learned from the columns {wanted}, here they are {found}",
-                plan.inputs[0].name()
-            )));
-        }
-    }
+    check_fit(model, &schema, &plan.inputs[0].name())?;
     Ok(schema)
+}
+
+/// The features must be those of the model, in its order: weights are found by it.
+fn check_fit(model: &Schema, schema: &Schema, input: &str) -> Result<()> {
+    for role in [Role::Numeric, Role::Categorical] {
+        if model.of(role).eq(schema.of(role)) {
+            continue;
+        }
+        let lacks = |column: &&Column| schema.columns.iter().all(|found| found.name != column.name);
+        let missing: Vec<_> = model.of(role).filter(lacks).map(|column| column.name.as_str()).collect();
+        let why = if missing.is_empty() {
+            format!("they must come in the order {}, as they did in training", model.names(role))
+        } else {
+            format!("it lacks {}", missing.join(", "))
+        };
+        return Err(Error::input(format!(
+            "the columns of {input} are not those that the model learned from: {why}; give it the columns it was \
+             trained on, or train a model on these"
+        )));
+    }
+    Ok(())
 }

@@ -14,13 +14,24 @@ use crate::record::{Chunk, PADDING, Reason, Rejected};
 /// Bytes of the longest record that is read.
 pub const MAX_RECORD: usize = 8 * 1024 * 1024;
 
+/// When a chunk may be handed on before it is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Eager {
+    /// Never: for files, which can be read on at once.
+    Never,
+    /// From the second chunk on: the first is what columns are inferred from, and must not depend on how bytes arrive.
+    AfterFirst,
+    /// Always: nothing waits for more than it needs.
+    Always,
+}
+
 /// A byte stream being cut.
 pub struct Chunker {
     input: Box<dyn Read + Send>,
     name: String,
     delimiter: u8,
-    /// Whether to hand on what one read gave, instead of waiting for a full chunk.
-    eager: bool,
+    /// When to hand on what one read gave, instead of waiting for a full chunk.
+    eager: Eager,
     /// What was read behind the last chunk's end.
     rest: Vec<u8>,
     /// Offset of `rest` in the stream.
@@ -31,7 +42,7 @@ pub struct Chunker {
 
 impl Chunker {
     /// Cuts `input`; `name` is for messages.
-    pub fn new(input: Box<dyn Read + Send>, name: String, delimiter: u8, eager: bool) -> Self {
+    pub fn new(input: Box<dyn Read + Send>, name: String, delimiter: u8, eager: Eager) -> Self {
         Self { input, name, delimiter, eager, rest: Vec::new(), offset: 0, first: true, ended: false }
     }
 
@@ -91,7 +102,7 @@ impl Chunker {
                 Ok(0) => self.ended = true,
                 Ok(read) => {
                     len += read;
-                    if self.eager {
+                    if self.is_eager() {
                         break;
                     }
                 }
@@ -100,6 +111,14 @@ impl Chunker {
             }
         }
         Ok(len)
+    }
+
+    fn is_eager(&self) -> bool {
+        match self.eager {
+            Eager::Never => false,
+            Eager::AfterFirst => !self.first,
+            Eager::Always => true,
+        }
     }
 
     /// Length of the whole records in `text`, and whether they hold a quote.
@@ -188,10 +207,9 @@ impl Chunker {
             ErrorKind::UnexpectedEof => {
                 format!("{name} ends in the middle of its compressed data: it was cut short; get a whole copy")
             }
-            ErrorKind::InvalidInput | ErrorKind::InvalidData => {
-                format!("{name} holds damaged compressed data: get a whole copy")
-            }
-            _ => format!("cannot read {name} to its end"),
+            // What does not come from the operating system comes from a decompressor.
+            _ if cause.raw_os_error().is_none() => format!("{name} holds damaged compressed data: get a whole copy"),
+            _ => format!("cannot read {name} to its end: try again, or from a copy"),
         };
         Error::input(message).because(cause)
     }
@@ -213,7 +231,7 @@ mod tests {
         }
     }
 
-    fn chunks(text: &[u8], step: usize, eager: bool) -> Vec<Chunk> {
+    fn chunks(text: &[u8], step: usize, eager: Eager) -> Vec<Chunk> {
         let input = Box::new(Drip(std::io::Cursor::new(text.to_vec()), step));
         let mut chunker = Chunker::new(input, "test".into(), b',', eager);
         let mut chunks = Vec::new();
@@ -231,7 +249,7 @@ mod tests {
         let mut text = b"a\n".to_vec();
         text.extend(std::iter::repeat_n(b'x', MAX_RECORD + CHUNK));
         text.extend_from_slice(b"\nb\n");
-        let chunks = chunks(&text, 1 << 20, false);
+        let chunks = chunks(&text, 1 << 20, Eager::Never);
         let kept: Vec<u8> = chunks.iter().flat_map(|chunk| chunk.text().to_vec()).collect();
         let rejected: Vec<_> = chunks.iter().flat_map(|chunk| &chunk.rejected).collect();
         assert_eq!(kept, b"a\nb\n");
@@ -241,7 +259,7 @@ mod tests {
 
     #[test]
     fn a_quote_that_is_never_closed_costs_one_line() {
-        let chunks = chunks(b"a,b\n\"c,d\ne,f\n", 64, false);
+        let chunks = chunks(b"a,b\n\"c,d\ne,f\n", 64, Eager::Never);
         let rejected: Vec<_> = chunks.iter().flat_map(|chunk| &chunk.rejected).collect();
         let kept: Vec<u8> = chunks.iter().flat_map(|chunk| chunk.text().to_vec()).collect();
         assert_eq!(kept, b"a,b\ne,f\n");
@@ -250,14 +268,29 @@ mod tests {
 
     #[test]
     fn a_byte_order_mark_is_passed_over() {
-        let chunks = chunks(b"\xef\xbb\xbfa,b\n", 64, false);
+        let chunks = chunks(b"\xef\xbb\xbfa,b\n", 64, Eager::Never);
         assert_eq!((chunks[0].text(), chunks[0].offset), (&b"a,b\n"[..], 3));
+    }
+
+    #[test]
+    fn the_first_chunk_of_a_pipe_is_that_of_a_file_however_its_bytes_arrive() {
+        let text = "0,1\n".repeat(CHUNK / 2).into_bytes();
+        let file = chunks(&text, usize::MAX, Eager::Never);
+        let pipe = chunks(&text, 1000, Eager::AfterFirst);
+        assert_eq!(pipe[0].text(), file[0].text());
+        assert!(pipe.len() > 2 * file.len());
+        assert_eq!(chunks(&text[..40], 4, Eager::AfterFirst).len(), 1);
+        assert_eq!(chunks(&text[..40], 4, Eager::Always).len(), 10);
+    }
+
+    fn eager() -> impl Strategy<Value = Eager> {
+        prop_oneof![Just(Eager::Never), Just(Eager::AfterFirst), Just(Eager::Always)]
     }
 
     proptest! {
         #[test]
         fn chunks_together_are_the_text_and_end_where_records_end(
-            text in "[ab,\n]{0,200}", step in 1usize..40, eager: bool
+            text in "[ab,\n]{0,200}", step in 1usize..40, eager in eager()
         ) {
             let chunks = chunks(text.as_bytes(), step, eager);
             let joined: Vec<u8> = chunks.iter().flat_map(|chunk| chunk.text().to_vec()).collect();
@@ -272,7 +305,7 @@ mod tests {
         }
 
         #[test]
-        fn every_byte_is_in_a_chunk_or_a_rejection(text in "[a,\"\n]{0,200}", step in 1usize..40, eager: bool) {
+        fn every_byte_is_in_a_chunk_or_a_rejection(text in "[a,\"\n]{0,200}", step in 1usize..40, eager in eager()) {
             let chunks = chunks(text.as_bytes(), step, eager);
             let kept: usize = chunks.iter().map(|chunk| chunk.len).sum();
             let rejected: usize = chunks.iter().flat_map(|chunk| &chunk.rejected).map(|r| r.raw.len()).sum();

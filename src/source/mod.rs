@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use crate::error::Result;
 use crate::record::{Chunk, PADDING};
-use chunker::Chunker;
+use chunker::{Chunker, Eager};
 use synthetic::{Generator, Synthetic};
 
 /// Bytes of text in a chunk, about.
@@ -78,6 +78,8 @@ pub struct Source {
     inputs: std::vec::IntoIter<Input>,
     current: Option<Current>,
     delimiter: u8,
+    /// For standard input: files are never handed on in part.
+    eager: Eager,
     opened: u32,
     sequence: u64,
 }
@@ -88,9 +90,9 @@ enum Current {
 }
 
 impl Source {
-    /// A stream over `inputs`, which are opened one after the other.
-    pub fn new(inputs: Vec<Input>, delimiter: u8) -> Self {
-        Self { inputs: inputs.into_iter(), current: None, delimiter, opened: 0, sequence: 0 }
+    /// A stream over `inputs`, which are opened one after the other; `eager` is for standard input.
+    pub fn new(inputs: Vec<Input>, delimiter: u8, eager: Eager) -> Self {
+        Self { inputs: inputs.into_iter(), current: None, delimiter, eager, opened: 0, sequence: 0 }
     }
 
     /// Whether reading means to wait for whoever writes to the other end.
@@ -106,7 +108,7 @@ impl Source {
         loop {
             let Some(current) = &mut self.current else {
                 let Some(input) = self.inputs.next() else { return Ok(None) };
-                self.current = Some(Current::open(input, self.delimiter)?);
+                self.current = Some(Current::open(input, self.delimiter, self.eager)?);
                 self.opened += 1;
                 continue;
             };
@@ -123,13 +125,15 @@ impl Source {
 }
 
 impl Current {
-    fn open(input: Input, delimiter: u8) -> Result<Self> {
+    fn open(input: Input, delimiter: u8, eager: Eager) -> Result<Self> {
         match input {
             Input::Synthetic { generator, rows, seed } => {
                 Ok(Self::Synthetic(Box::new(Synthetic::new(generator, rows, seed)), true))
             }
-            Input::Stdin => Ok(Self::Text(Chunker::new(open::stdin()?, input.name(), delimiter, true))),
-            Input::File(ref path) => Ok(Self::Text(Chunker::new(open::file(path)?, input.name(), delimiter, false))),
+            Input::Stdin => Ok(Self::Text(Chunker::new(open::stdin()?, input.name(), delimiter, eager))),
+            Input::File(ref path) => {
+                Ok(Self::Text(Chunker::new(open::file(path)?, input.name(), delimiter, Eager::Never)))
+            }
         }
     }
 

@@ -74,8 +74,8 @@ fn read_up_to(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
 
 fn advice(cause: &io::Error) -> &'static str {
     match cause.kind() {
-        io::ErrorKind::NotFound => ": there is no such file",
-        io::ErrorKind::PermissionDenied => ": no permission to read it",
+        io::ErrorKind::NotFound => ": there is no such file; check the name",
+        io::ErrorKind::PermissionDenied => ": no permission to read it; change that with chmod, or ask its owner",
         _ => "",
     }
 }

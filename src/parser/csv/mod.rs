@@ -62,10 +62,11 @@ impl CsvParser {
             return Ok(end);
         }
         Err(Error::input(format!(
-            "input {} has another header than the first one: it names the columns {}; inputs of one run must have the \
-             same columns in the same order",
+            "input {} has another header than the first one: it names the columns {} where {} are expected; inputs of \
+             one run must have the same columns in the same order",
             chunk.source + 1,
             names.join(", "),
+            self.schema.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", "),
         )))
     }
 }
