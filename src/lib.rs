@@ -1,24 +1,50 @@
 //! Online learning on streams: records in, predictions and a model out.
+//!
+//! ```text
+//! source -> parser -> transform -> encoder  ==>  scaler, batcher -> learner -> metric -> sink
+//! (------- N ingest threads, stateless -----)     (---- engine: one thread owns all state ----)
+//! ```
+//!
+//! A run in a few lines:
+//!
+//! ```
+//! use tidemill::config::{Options, Plan};
+//! let job = "[source]\ngenerate = 'clicks'\nrows = 2000\n[learner]\ndevice = 'cpu'";
+//! let plan = Plan::new(Options::parse(job).unwrap(), &[])?;
+//! let outcome = tidemill::pipeline::run(&plan, None, &mut |_| {})?;
+//! assert_eq!(outcome.counts.records, 2000);
+//! # Ok::<(), tidemill::error::Error>(())
+//! ```
 #![deny(missing_docs)]
 
+// What travels.
 pub mod error;
 pub mod examples;
 pub mod record;
 pub mod schema;
 
-pub mod encoder;
-pub mod parser;
+// Stateless stages, in the order of the flow.
 pub mod source;
+
+pub mod parser;
+
 pub mod transform;
 
-pub mod batcher;
+pub mod encoder;
+
+// What depends on the order of the stream.
 pub mod scaler;
+
+pub mod batcher;
 
 pub mod learner;
 pub mod metric;
+
+// What leaves.
 pub mod report;
 pub mod sink;
 
+// What holds it together.
 pub mod config;
 pub mod engine;
 pub mod pipeline;

@@ -272,14 +272,20 @@ fn what_a_device_cannot_hold_is_refused_with_what_to_lower() {
     if most > 1 << 28 {
         return eprintln!("skipped: the adapter holds more than this test wants to fill");
     }
-    let table = Stream { hash_bits: (most / 8).ilog2() + 1, ..ORDINARY };
-    let refused = |stream: Stream, word: &str| {
-        let settings = Settings { batch: stream.rows, hash_bits: stream.hash_bits, ..adagrad() };
-        let error = gpu::open(&adapter, blank(stream, settings), settings).unwrap_err().to_string();
-        assert!(error.contains(word), "{error}");
-    };
-    refused(table, &format!("lower --hash-bits to {}", table.hash_bits - 1));
-    refused(Stream { numeric: 1000, rows: (most / 4000) as usize, ..ORDINARY }, "lower --batch");
+    let hash_bits = (most / 8).ilog2() + 1;
+    let settings = Settings { hash_bits, ..adagrad() };
+    let error = gpu::open(&adapter, blank(Stream { hash_bits, ..ORDINARY }, settings), settings).unwrap_err();
+    assert!(error.to_string().contains(&format!("lower --hash-bits to {}", hash_bits - 1)), "{error}");
+
+    let mut learner = open(&adapter, blank(ORDINARY, adagrad()), adagrad());
+    let (rows, mut batch) = ((most / 64) as usize, ORDINARY.batch(0));
+    (batch.rows, batch.dense, batch.row_start) = (rows, vec![0.0; 16 * rows], vec![batch.hash.len() as u32; rows + 1]);
+    (batch.label, batch.weight) = (vec![1.0; rows], vec![1.0; rows]);
+    let error = learner.learn(batch).unwrap_err();
+    assert!(error.to_string().contains("lower --batch"), "{error}");
+    // Nothing of it was learned, so smaller ones can go on.
+    learner.learn(ORDINARY.batch(0)).unwrap();
+    assert_eq!(learner.model().unwrap().updates, 1);
 }
 
 #[test]

@@ -33,7 +33,7 @@ impl Live {
             return;
         }
         let since_last = metrics.take_since_last();
-        let (bottleneck, _) = verdict(&times(stages));
+        let (bottleneck, _) = verdict(&times(stages), cores());
         let tick = Tick {
             records,
             log_loss: metrics.total.log_loss.mean(),
@@ -50,6 +50,11 @@ impl Live {
     pub(super) fn finish(&mut self) {
         self.0.finish();
     }
+}
+
+/// Cores that the process may use.
+fn cores() -> u64 {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64)
 }
 
 fn rate(count: u64, elapsed: Duration) -> Option<f64> {
@@ -77,7 +82,8 @@ pub(super) fn summary(plan: &Plan, outcome: &Outcome) -> Summary {
         model_version: outcome.model.updates,
         device: outcome.device.clone(),
         device_reason: outcome.device_reason.clone(),
-        bottleneck: verdict(&stages).0,
+        bottleneck: verdict(&stages, cores()).0,
+        cores: cores(),
         stages,
         best_possible_log_loss: counts.best_loss.filter(|b| b.records > 0).map(|b| b.loss / b.records as f64),
         rejected_by_reason: counts.by_reason.iter().map(|(reason, &count)| (reason.name(), count)).collect(),

@@ -145,7 +145,11 @@ impl Reader {
                 Ok(Some(chunk)) => Ok(chunk),
                 Err(error) => Err(error),
             };
-            clock.worked();
+            if self.source.is_live() {
+                clock.was_starved()
+            } else {
+                clock.worked()
+            }
             let failed = chunk.is_err();
             if self.work.send(Work { sequence, chunk, examples }).is_err() || failed {
                 break;

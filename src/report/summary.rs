@@ -136,7 +136,7 @@ fn stages(s: &Summary) -> String {
         let [busy, starved, blocked] = [time.busy(), time.starved(), time.blocked()].map(percent);
         append(&mut text, format_args!("{name:<12}{:>7} {busy:>8} {starved:>8} {blocked:>8}\n", time.threads));
     }
-    text + &verdict(&s.stages).1 + "\n"
+    text + &verdict(&s.stages, s.cores).1 + "\n"
 }
 
 fn remarks(s: &Summary) -> String {

@@ -17,19 +17,19 @@ const BUSY: f64 = 0.6;
 /// use tidemill::{report::verdict::verdict, sink::summary::StageTime};
 /// let time = |busy_s, starved_s, blocked_s| StageTime { busy_s, starved_s, blocked_s, threads: 2 };
 /// let stages = [("ingest".to_owned(), time(9.7, 0.0, 0.3)), ("learner".to_owned(), time(2.0, 8.0, 0.0))];
-/// let (name, sentence) = verdict(&stages);
+/// let (name, sentence) = verdict(&stages, 8);
 /// assert_eq!(name, "ingest");
 /// assert_eq!(
 ///     sentence,
 ///     "parse-bound: the 2 ingest threads were busy 97 % of the time; more cores or a binary format would help"
 /// );
 /// ```
-pub fn verdict(stages: &[(String, StageTime)]) -> (String, String) {
+pub fn verdict(stages: &[(String, StageTime)], cores: u64) -> (String, String) {
     let Some((name, time)) = highest(stages, StageTime::busy) else {
         return ("none".into(), "no stage was busy long enough to be measured".into());
     };
     if time.busy() < BUSY {
-        return waiting(stages, name, time);
+        return waiting(stages, cores, name, time);
     }
     let (bound, help) = bound(name);
     let was = if time.threads > 1 { format!("{} {name} threads were", time.threads) } else { format!("{name} was") };
@@ -37,7 +37,7 @@ pub fn verdict(stages: &[(String, StageTime)]) -> (String, String) {
 }
 
 /// The verdict where no stage was busy most of the time.
-fn waiting(stages: &[(String, StageTime)], name: &str, time: &StageTime) -> (String, String) {
+fn waiting(stages: &[(String, StageTime)], cores: u64, name: &str, time: &StageTime) -> (String, String) {
     let share_of = |name: &str, share: fn(&StageTime) -> f64| {
         stages.iter().find(|s| s.0 == name).map(|s| share(&s.1)).filter(|&share| share >= BUSY)
     };
@@ -49,8 +49,23 @@ fn waiting(stages: &[(String, StageTime)], name: &str, time: &StageTime) -> (Str
         let sentence = format!("output-bound: {} of the time the reader of the output was behind", percent(share));
         return ("sink".into(), sentence);
     }
+    let share = share_of_cores(stages, cores);
+    if share >= BUSY {
+        let sentence =
+            format!("CPU-bound: the stages kept {cores} cores {} busy; more cores would help", percent(share));
+        return ("cpu".into(), sentence);
+    }
     let sentence = format!("no single bottleneck: the busiest stage, {name}, was busy {}", percent(time.busy()));
     (name.to_owned(), sentence)
+}
+
+/// Share of the cores' time that all stages together were busy: threads that wait for a core look as if they waited for
+/// each other.
+fn share_of_cores(stages: &[(String, StageTime)], cores: u64) -> f64 {
+    let busy: f64 = stages.iter().map(|(_, time)| time.busy_s).sum();
+    let lasted = |time: &StageTime| (time.busy_s + time.starved_s + time.blocked_s) / f64::from(time.threads.max(1));
+    let elapsed = stages.iter().map(|(_, time)| lasted(time)).fold(0.0, f64::max);
+    if elapsed > 0.0 { busy / (elapsed * cores.max(1) as f64) } else { 0.0 }
 }
 
 /// What a stage is bound by, and what would help.
@@ -89,12 +104,15 @@ mod tests {
 
     #[test]
     fn the_busiest_stage_is_the_bottleneck() {
-        let (name, sentence) = verdict(&stages(&[
-            ("source", [0.1, 0.0, 0.9]),
-            ("ingest", [0.5, 0.0, 0.5]),
-            ("learner", [0.9, 0.1, 0.0]),
-            ("sink", [0.2, 0.8, 0.0]),
-        ]));
+        let (name, sentence) = verdict(
+            &stages(&[
+                ("source", [0.1, 0.0, 0.9]),
+                ("ingest", [0.5, 0.0, 0.5]),
+                ("learner", [0.9, 0.1, 0.0]),
+                ("sink", [0.2, 0.8, 0.0]),
+            ]),
+            8,
+        );
         assert_eq!(name, "learner");
         assert_eq!(
             sentence,
@@ -104,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_slow_producer_makes_the_run_input_bound() {
-        let (name, sentence) = verdict(&stages(&[("source", [0.01, 0.99, 0.0]), ("learner", [0.05, 0.95, 0.0])]));
+        let (name, sentence) = verdict(&stages(&[("source", [0.01, 0.99, 0.0]), ("learner", [0.05, 0.95, 0.0])]), 8);
         assert_eq!(
             (name.as_str(), sentence.as_str()),
             ("source", "input-bound: 99 % of the time there was nothing to read")
@@ -113,13 +131,13 @@ mod tests {
 
     #[test]
     fn a_slow_consumer_makes_the_run_output_bound() {
-        let (name, sentence) = verdict(&stages(&[("source", [0.3, 0.0, 0.7]), ("sink", [0.1, 0.0, 0.9])]));
+        let (name, sentence) = verdict(&stages(&[("source", [0.3, 0.0, 0.7]), ("sink", [0.1, 0.0, 0.9])]), 8);
         assert!(name == "sink" && sentence.starts_with("output-bound: 90 %"), "{sentence}");
     }
 
     #[test]
     fn stages_in_balance_have_no_single_bottleneck() {
-        let (name, sentence) = verdict(&stages(&[("ingest", [0.5, 0.2, 0.3]), ("learner", [0.4, 0.6, 0.0])]));
+        let (name, sentence) = verdict(&stages(&[("ingest", [0.5, 0.2, 0.3]), ("learner", [0.4, 0.6, 0.0])]), 8);
         assert_eq!(
             (name.as_str(), sentence.as_str()),
             ("ingest", "no single bottleneck: the busiest stage, ingest, was busy 50 %")
@@ -127,13 +145,21 @@ mod tests {
     }
 
     #[test]
+    fn stages_that_share_too_few_cores_are_bound_by_them() {
+        let shares = [("ingest", [0.5, 0.3, 0.2]), ("engine", [0.55, 0.45, 0.0]), ("sink", [0.4, 0.6, 0.0])];
+        let (name, sentence) = verdict(&stages(&shares), 2);
+        assert_eq!(name, "cpu");
+        assert_eq!(sentence, "CPU-bound: the stages kept 2 cores 73 % busy; more cores would help");
+    }
+
+    #[test]
     fn a_run_too_short_to_measure_has_no_bottleneck() {
-        assert_eq!(verdict(&[]).0, "none");
-        assert_eq!(verdict(&stages(&[("ingest", [0.0; 3])])).0, "none");
+        assert_eq!(verdict(&[], 8).0, "none");
+        assert_eq!(verdict(&stages(&[("ingest", [0.0; 3])]), 8).0, "none");
     }
 
     #[test]
     fn a_stage_without_a_word_of_its_own_is_still_named() {
-        assert!(verdict(&stages(&[("join", [1.0, 0.0, 0.0])])).1.starts_with("join-bound: the join was busy 100 %"));
+        assert!(verdict(&stages(&[("join", [1.0, 0.0, 0.0])]), 8).1.starts_with("join-bound: the join was busy 100 %"));
     }
 }

@@ -79,6 +79,8 @@ pub struct Summary {
     pub hash_bits: u32,
     /// Ingest threads.
     pub threads: u64,
+    /// Cores that the process could use.
+    pub cores: u64,
     /// Bytes of input, after decompression.
     pub bytes: u64,
     /// Role of each column that was not declared, in the order of the input.
@@ -180,6 +182,7 @@ impl Summary {
             l2: settings.penalty.l2,
             hash_bits: settings.hash_bits,
             threads: 0,
+            cores: 1,
             bytes: 0,
             inferred_columns: Vec::new(),
             warnings: warnings(metrics, settings.frozen),
@@ -283,7 +286,8 @@ pub(crate) mod tests {
         let contract = "records labelled rejected updates model_version log_loss auc brier accuracy base_rate \
                         best_constant_log_loss elapsed_s records_per_s bytes_per_s device update batch bottleneck \
                         stages auc_error predicted_over_observed best_possible_log_loss rejected_by_reason \
-                        device_reason optimizer learning_rate l1 l2 hash_bits threads bytes inferred_columns warnings";
+                        device_reason optimizer learning_rate l1 l2 hash_bits threads cores bytes inferred_columns \
+                        warnings";
         assert_eq!(keys, contract.split_whitespace().collect::<Vec<_>>());
         let stages: Vec<_> = json["stages"].as_object().unwrap().keys().collect();
         assert_eq!(stages, ["source", "ingest"]);

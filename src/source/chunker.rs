@@ -46,6 +46,11 @@ impl Chunker {
         Self { input, name, delimiter, eager, rest: Vec::new(), offset: 0, first: true, ended: false }
     }
 
+    /// Whether it hands on what one read gave.
+    pub fn is_eager(&self) -> bool {
+        self.eager
+    }
+
     /// Fills the next chunk; `false` at the end of the stream.
     ///
     /// # Errors

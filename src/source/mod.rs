@@ -95,6 +95,11 @@ impl Source {
         Self { inputs: inputs.into_iter(), current: None, delimiter, eager, opened: 0, sequence: 0 }
     }
 
+    /// Whether reading means to wait for whoever writes to the other end.
+    pub fn is_live(&self) -> bool {
+        matches!(&self.current, Some(Current::Text(chunker)) if chunker.is_eager())
+    }
+
     /// The next chunk, in the buffers of `spare`; `None` at the end of the last input.
     ///
     /// # Errors

@@ -167,9 +167,9 @@ impl Oracle {
         }
     }
 
-    /// The rate that stands still during a micro-batch; a quarter of `x^2` is the largest first squared gradient.
+    /// The rate that stands still during a micro-batch; `x^2` is the largest squared gradient a record can have.
     fn rate(&self, j: usize, x: f64, schedule: f64) -> f64 {
-        let guarded = self.coordinates[j].n + x * x / 4.0;
+        let guarded = self.coordinates[j].n + x * x;
         match self.settings.optimizer {
             Optimizer::Sgd { .. } => schedule,
             Optimizer::AdaGrad { learning_rate } => adagrad_rate(learning_rate, guarded),

@@ -8,8 +8,8 @@
 //! - FTRL:    `z <- z + G - w (sqrt(n + G^2) - sqrt(n)) / alpha`, `n <- n + G^2`,
 //!   `w = -shrink(z, l1) / (l2 + (beta + sqrt(n)) / alpha)`
 //!
-//! In a micro-batch learned record by record the rates stand still: `n` is the one at its start, with `x^2 / 4` (the
-//! largest square of a first gradient) added so that cold coordinates and outliers cannot jump; the squared gradients
+//! In a micro-batch learned record by record the rates stand still: `n` is the one at its start, with `x^2` (the
+//! square of the largest gradient that the record can have) added so that cold coordinates and outliers cannot jump; the squared gradients
 //! are folded into `n` at its end, and for FTRL `z` with them, in a way that leaves `w` where it is.
 
 use crate::learner::optimizer::scheduled_rate;
@@ -109,7 +109,7 @@ impl Rule for AdaGrad {
 
     #[inline(always)]
     fn rate(&self, slots: [f32; 2], x: f32) -> f32 {
-        self.learning_rate / (slots[1] + 0.25 * x * x + Optimizer::ADAGRAD_EPSILON).sqrt()
+        self.learning_rate / (slots[1] + x * x + Optimizer::ADAGRAD_EPSILON).sqrt()
     }
 
     #[inline(always)]
@@ -164,7 +164,7 @@ impl Rule for Ftrl {
 
     #[inline(always)]
     fn rate(&self, slots: [f32; 2], x: f32) -> f32 {
-        1.0 / self.strength(slots[1] + 0.25 * x * x)
+        1.0 / self.strength(slots[1] + x * x)
     }
 
     #[inline(always)]

@@ -1,9 +1,9 @@
-//! The GPU backend: `--update batch` and prediction on any Vulkan, Metal or DX12 adapter; ready some micro-batches
-//! after one was handed in, at the latest at [`Learner::finish`].
+//! The GPU backend: `--update batch` and prediction on any Vulkan, Metal or DX12 adapter.
 //!
-//! A micro-batch is two to four dispatches ([`kernels`]); many of them are one submit ([`ring`]). The host decides what is
-//! learned and where it lies ([`plan`]); floats are added in fixed trees and hashed gradients as integers, so the bits
-//! depend on nothing but the job and the device. It does no I/O but with the device.
+//! A micro-batch is two to four dispatches ([`kernels`]), and up to [`GROUP`] micro-batches are one submit. A micro-batch
+//! is ready when its group is full and done; a caller that cannot wait so long calls [`Learner::finish`]. The host
+//! decides what is learned and where it lies ([`plan`]); floats are added in fixed trees and hashed gradients as
+//! integers, so the bits depend on nothing but the job and the device. It does no I/O but with the device.
 
 pub mod adapter;
 pub mod counters;
@@ -112,9 +112,10 @@ fn rate(optimizer: Optimizer, updates: u64) -> f32 {
     }
 }
 
-/// What a micro-batch takes before its hashed features are known: its numbers, labels and weights.
+/// What a micro-batch is expected to take before one was seen: its numbers, labels and weights. Larger ones than these
+/// make the slots grow when they come, if they ever do.
 fn first_size(model: &Model, settings: &Settings) -> slot::Size {
-    let rows = settings.batch.max(1) as u64;
+    let rows = settings.batch.clamp(1, 4096) as u64;
     slot::Size { words: rows * (stride(model.numeric) as u64 + 2), rows }
 }
 
