@@ -46,11 +46,6 @@ impl Chunker {
         Self { input, name, delimiter, eager, rest: Vec::new(), offset: 0, first: true, ended: false }
     }
 
-    /// Whether it hands on what one read gave.
-    pub fn is_eager(&self) -> bool {
-        self.eager
-    }
-
     /// Fills the next chunk; `false` at the end of the stream.
     ///
     /// # Errors
@@ -113,7 +108,8 @@ impl Chunker {
         Ok(len)
     }
 
-    fn is_eager(&self) -> bool {
+    /// Whether it now hands on what one read gave: reading means to wait for whoever writes to the other end.
+    pub fn is_eager(&self) -> bool {
         match self.eager {
             Eager::Never => false,
             Eager::AfterFirst => !self.first,
