@@ -1,5 +1,7 @@
 //! The synthetic streams: the same bytes everywhere, the loss they state, and that an online learner gets near it.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+
 use std::time::Instant;
 
 use tidemill::examples::{MicroBatch, stride};

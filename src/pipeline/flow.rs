@@ -137,8 +137,7 @@ impl Reader {
     fn run(mut self) -> StageTimes {
         let mut clock = StageClock::start("source");
         let mut sequence = 0;
-        loop {
-            let Ok(examples) = self.free_examples.recv() else { break };
+        while let Ok(examples) = self.free_examples.recv() {
             clock.was_blocked();
             let chunk = match self.next_chunk() {
                 Ok(None) => break,

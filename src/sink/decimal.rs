@@ -40,6 +40,7 @@ impl Text {
     pub(super) fn row(&mut self) -> Row<'_> {
         self.make_room(Row::SIZE);
         let bytes = self.bytes[self.len..].first_chunk_mut();
+        #[expect(clippy::expect_used, reason = "two lines above, room was made; a panic here costs no branch")]
         let bytes = bytes.expect("room for a row was made two lines above");
         Row { bytes, len: 0, total: &mut self.len }
     }

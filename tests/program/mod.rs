@@ -71,6 +71,7 @@ impl Folder {
         let mut stdin = child.stdin.take().unwrap();
         let input = input.to_vec();
         // In a thread of its own: the program may write before it has read everything.
+        #[expect(clippy::disallowed_methods, reason = "a test is no stage")]
         let feeding = std::thread::spawn(move || {
             let _ = stdin.write_all(&input); // the program may have given up before
         });
