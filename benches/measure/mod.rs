@@ -100,7 +100,7 @@ impl Results {
         let (first_laps, second_laps) = (&self.laps[place(first)], &self.laps[place(second)]);
         let pairs = first_laps.iter().zip(second_laps).map(|(a, b)| a.records_per_s() / b.records_per_s());
         let Spread { low, median, high } = Spread::of(pairs.collect());
-        let verdict = target.map_or(String::new(), |target| {
+        let verdict = target.filter(|_| is_measuring()).map_or(String::new(), |target| {
             format!(", target {target:.2}: {}", if median >= target { "reached" } else { "missed" })
         });
         println!("  {first} : {second} = {median:.3} ({low:.3} - {high:.3}){verdict}");
