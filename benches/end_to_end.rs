@@ -10,6 +10,13 @@
 //! TIDEMILL_BENCH_CSV=clicks.csv cargo bench --bench end_to_end    # a file instead: header line, label first
 //! TIDEMILL_BENCH_THREADS=4 cargo bench --bench end_to_end         # ingest threads, one a core otherwise
 //! ```
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a bench prints its table, and stops at what it cannot measure"
+)]
 
 mod measure;
 mod streams;

@@ -7,6 +7,13 @@
 //! ```text
 //! cargo bench --bench kernel
 //! ```
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a bench prints its table, and stops at what it cannot measure"
+)]
 
 mod measure;
 mod streams;

@@ -6,6 +6,13 @@
 //! cargo bench --bench parse
 //! TIDEMILL_BENCH_CSV=clicks.csv cargo bench --bench parse    # a file instead: header line, label first, CSV or TSV
 //! ```
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a bench prints its table, and stops at what it cannot measure"
+)]
 
 mod measure;
 mod streams;

@@ -193,7 +193,7 @@ mod tests {
             text.extend_from_slice(field.as_bytes());
             text.resize(text.len() + 64, b'7');
             // SAFETY: AVX2 machines have the bit instructions too, and AVX2 was found.
-            #[allow(unsafe_code)]
+            #[allow(unsafe_code, reason = "calling a version for detected instructions")]
             let wide = unsafe { x86::simple_wide(&text, 3, 3 + field.len()) };
             assert_eq!(wide.map(f64::to_bits), simple(field.as_bytes()).map(f64::to_bits), "{field}");
         }
@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn numbers_half_way_between_two_floats_are_settled_exactly() {
-        for float in [1.0f32, 1.0000001, 3.1415, 123.456, 0.1, 77777.7] {
+        for float in [1.0f32, 1.0000001, 3.3, 123.456, 0.1, 77777.7] {
             let half_way = (f64::from(float) + f64::from(float.next_up())) / 2.0;
             for decimals in 0..15 {
                 check(&format!("{half_way:.decimals$}"));
