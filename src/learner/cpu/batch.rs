@@ -3,7 +3,7 @@
 //!
 //! Each coordinate's gradient is added in the order of the rows.
 
-use super::{Model, Rule, predict_all, sigmoid, wide};
+use super::{Model, PREFETCHED, Rule, predict_all, prefetch, sigmoid, wide};
 use crate::examples::MicroBatch;
 
 /// Buffers kept from one micro-batch to the next.
@@ -110,6 +110,7 @@ fn step_hashed<R: Rule>(rule: R, model: &mut Model, batch: &MicroBatch, s: &mut 
     let mask = model.table.len() - 1;
     s.table.resize(model.table.len(), [0.0; 2]);
     for row in (0..batch.rows).filter(|&row| !batch.label[row].is_nan() && batch.weight[row] != 0.0) {
+        prefetch(&s.table, batch, row + PREFETCHED);
         let (hashes, values) = batch.features(row);
         for (&hash, &value) in hashes.iter().zip(values) {
             let index = hash as usize & mask;

@@ -123,6 +123,7 @@ pub(crate) fn predict_all<R: Rule>(rule: R, model: &Model, batch: &MicroBatch, l
     let weights: Vec<f32> = model.dense_a.iter().zip(&model.dense_b).map(|(&a, &b)| rule.weight([a, b])).collect();
     for row in 0..batch.rows {
         let dense = dot(&weights, &batch.dense[row * width..(row + 1) * width]);
+        prefetch(&model.table, batch, row + PREFETCHED);
         let hashed = hashed_dot(rule, model, batch, row);
         logit.push((dense + hashed + bias).clamp(-MAX_LOGIT, MAX_LOGIT));
     }
@@ -138,6 +139,28 @@ fn hashed_dot<R: Rule>(rule: R, model: &Model, batch: &MicroBatch, row: usize) -
         sum += rule.weight(model.table[hash as usize & mask]) * value;
     }
     sum
+}
+
+/// Rows ahead whose hashed coordinates are asked for.
+pub(crate) const PREFETCHED: usize = 2;
+
+/// Asks for the hashed coordinates of a row that comes soon, so that they wait in the cache and not in memory.
+#[inline(always)]
+pub(crate) fn prefetch(table: &[[f32; 2]], batch: &MicroBatch, row: usize) {
+    #[cfg(target_arch = "x86_64")]
+    if row < batch.rows {
+        let mask = table.len() - 1;
+        for &hash in batch.features(row).0 {
+            let slots: *const [f32; 2] = &table[hash as usize & mask];
+            // SAFETY: a prefetch reads nothing, and the address is that of a borrowed element.
+            #[allow(unsafe_code, reason = "there is no safe way to say it")]
+            unsafe {
+                std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(slots.cast());
+            }
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (table, batch, row);
 }
 
 /// Dot product of two rows whose length is a multiple of [`LANES`]: lane `k` adds every 16th product, in order.

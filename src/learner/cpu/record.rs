@@ -5,11 +5,8 @@
 //! An example weight of `h` learns the record `h` times in a row: because the step always lies along the rates times
 //! `x`, the logit after each repetition follows from the one before, and the weights are touched once.
 
-use super::{MAX_LOGIT, Model, Rule, dot, sigmoid, sum_lanes, wide};
+use super::{MAX_LOGIT, Model, PREFETCHED, Rule, dot, prefetch, sigmoid, sum_lanes, wide};
 use crate::examples::{LANES, MicroBatch};
-
-/// Rows ahead whose hashed coordinates are asked for.
-const PREFETCHED: usize = 2;
 
 /// Buffers kept from one micro-batch to the next.
 #[derive(Debug, Default)]
@@ -64,30 +61,13 @@ fn learn_rows<R: Rule>(rule: R, model: &mut Model, batch: &MicroBatch, s: &mut S
     let warming = model.learned == 0;
     let (mut fold_start, mut next_fold) = (0, if warming { 1 } else { batch.rows });
     for row in 0..batch.rows {
-        prefetch(model, batch, row + PREFETCHED);
+        prefetch(&model.table, batch, row + PREFETCHED);
         let logit = learn_row(rule, model, batch, row, s);
         out.push(logit);
         if row + 1 == next_fold || row + 1 == batch.rows {
             fold(rule, model, batch, fold_start, row + 1, s);
             fold_start = row + 1;
             next_fold = (2 * next_fold).min(batch.rows);
-        }
-    }
-}
-
-/// Asks for the hashed coordinates of a row that comes soon, so that they wait in the cache and not in memory.
-#[inline(always)]
-fn prefetch(model: &Model, batch: &MicroBatch, row: usize) {
-    #[cfg(target_arch = "x86_64")]
-    if row < batch.rows {
-        let mask = model.table.len() - 1;
-        for &hash in batch.features(row).0 {
-            let slots: *const [f32; 2] = &model.table[hash as usize & mask];
-            // SAFETY: a prefetch reads nothing, and the address is that of a borrowed element.
-            #[allow(unsafe_code, reason = "there is no safe way to say it")]
-            unsafe {
-                std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(slots.cast());
-            }
         }
     }
 }
