@@ -336,6 +336,7 @@ fn a_job_file_that_is_not_right_is_refused_with_the_key() {
         ("[source\n", &["line 1"]),
         ("[source]\ngenerate = 'clicks'\ninput = ['a.csv']\n", &["keep `input` or `generate`"]),
         ("[learner]\noptimizer = 'newton'\n", &["newton", "adagrad"]),
+        ("[learner]\noptimizer = 'ftrl'\nbeta = 0.0\n[source]\ngenerate = 'clicks'\n", &["--beta 0", "0.000001 to"]),
         ("[learner]\nhash-bits = 40\n[source]\ngenerate = 'clicks'\n", &["--hash-bits 40", "1 to 24"]),
     ] {
         folder.file("job.toml", job);
