@@ -1,61 +1,72 @@
-//! How fast one core turns CSV text into numbers.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement for people, by hand")]
+//! How fast one core turns CSV text into numbers and spans: the fast reader and the slow one on the same chunks.
+//!
+//! Text is copied into the chunk before the clock starts, as the thread that reads has just done in a run.
+//!
+//! ```text
+//! cargo bench --bench parse
+//! TIDEMILL_BENCH_CSV=clicks.csv cargo bench --bench parse    # a file instead: header line, label first, CSV or TSV
+//! ```
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a bench prints its table, and stops at what it cannot measure"
+)]
 
-use std::time::Instant;
-use tidemill::parser::{Parser, csv};
-use tidemill::record::Records;
-use tidemill::schema::{Column, Role, Schema};
+mod measure;
+mod streams;
+
+use std::time::Duration;
+
+use measure::{Contest, Lap, print_machine, sized, timed};
+use streams::{Stream, refill};
+use tidemill::parser::Parser;
+use tidemill::record::{Chunk, Records};
+
+/// Fields of each made-up stream, about.
+const CELLS: usize = 10_000_000;
+/// Columns of the Criteo-shaped stream.
+const CRITEO: usize = 40;
 
 fn main() {
-    let path = std::env::var("TIDEMILL_BENCH_CSV").unwrap();
-    let text = std::fs::read(path).unwrap();
-    let text = &text[..text.len().min(200_000_000)];
-    let delimiter = if text[..200].contains(&b'\t') { b'\t' } else { b',' };
-    let (names, start) = csv::header(text, delimiter);
-    let tsv = delimiter == b'\t';
-    let columns = names
-        .iter()
-        .enumerate()
-        .map(|(i, n)| Column {
-            name: n.clone(),
-            role: if i == 0 {
-                Role::Label
-            } else if tsv && i > 13 {
-                Role::Categorical
-            } else {
-                Role::Numeric
-            },
-            log: false,
-        })
-        .collect();
-    let mut parser = Parser::new(Schema { columns, delimiter, header: false });
-    let mut records = Records::default();
-    for _ in 0..3 {
-        let mut at = if tsv { 0 } else { start };
-        let (t, mut rows) = (Instant::now(), 0);
-        let mut spent = 0.0;
-        while at < text.len() {
-            let want = (at + 262144).min(text.len());
-            let end = at + memchr::memrchr(b'\n', &text[at..want]).unwrap() + 1;
-            let mut chunk = std::mem::take(&mut records.chunk);
-            chunk.bytes.clear();
-            chunk.bytes.extend_from_slice(&text[at..end]);
-            chunk.bytes.resize(end - at + 64, 0);
-            chunk.len = end - at;
-            let t1 = Instant::now();
-            parser.parse(chunk, &mut records).unwrap();
-            spent += t1.elapsed().as_secs_f64();
-            rows += records.rows;
-            at = end;
-            if want == text.len() {
-                break;
-            }
+    print_machine("parse");
+    match Stream::named() {
+        Some(stream) => compare(&stream),
+        None => {
+            compare(&Stream::numeric(28, sized(CELLS / 28)));
+            compare(&Stream::criteo(sized(CELLS / CRITEO)));
+            compare(&Stream::numeric(1000, sized(CELLS / 1000)));
         }
-        println!(
-            "{:.2} M records/s, {:.3} GB/s (with copy {:.3})",
-            rows as f64 / spent / 1e6,
-            at as f64 / spent / 1e9,
-            at as f64 / t.elapsed().as_secs_f64() / 1e9
-        );
     }
+}
+
+fn compare(stream: &Stream) {
+    let chunks = stream.chunks();
+    let mut contest = Contest::new(&stream.name);
+    for (what, quoted) in [("fast", false), ("slow", true)] {
+        let (mut parser, mut records) = (Parser::new(stream.schema.clone()), Records::default());
+        let fields = stream.schema.columns.len() as u64;
+        let chunks = &chunks;
+        contest.add(what, move || parse_all(&mut parser, &mut records, chunks, quoted, fields));
+    }
+    contest.run().ratio("fast", "slow", None);
+}
+
+/// Parses every chunk; `quoted` says that a quote may be in it, which sends it to the slow reader.
+fn parse_all(parser: &mut Parser, records: &mut Records, chunks: &[Chunk], quoted: bool, fields: u64) -> Lap {
+    let mut lap = Lap::default();
+    for source in chunks {
+        let mut chunk = std::mem::take(&mut records.chunk);
+        refill(&mut chunk, source);
+        chunk.quoted |= quoted;
+        let (parsed, time): (_, Duration) = timed(|| parser.parse(chunk, records));
+        parsed.expect("the header is the schema's");
+        lap.time += time;
+        lap.records += records.rows as u64;
+        lap.bytes += source.len as u64;
+        assert!(records.rejected.is_empty(), "a record was rejected: {:?}", records.rejected[0]);
+    }
+    lap.values = lap.records * fields;
+    lap
 }

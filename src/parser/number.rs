@@ -8,13 +8,6 @@ use crate::record::Reason;
 /// What a missing number is stored as.
 pub const MISSING: f32 = f32::NAN;
 
-/// The 64-bit floats nearest to the inverse powers of ten.
-const INVERSES: [f64; 17] =
-    [1e0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-11, 1e-12, 1e-13, 1e-14, 1e-15, 1e-16];
-
-/// Powers of ten that 64-bit floats hold exactly.
-const POWERS: [f64; 17] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16];
-
 /// The number in a field; [`MISSING`] for an empty one. Blanks around it are passed over.
 ///
 /// # Errors
@@ -44,22 +37,20 @@ pub fn number(field: &[u8]) -> Result<f32, Reason> {
     }
 }
 
-/// The value of a plain decimal of at most 15 digits, `None` for anything else.
-///
-/// Exact: the digits fit a 64-bit float, the power of ten is exact, and one division rounds once.
+/// About the value of a plain decimal of at most 15 digits, `None` for anything else; [`settle`] makes it exact.
 ///
 /// ```
-/// use tidemill::parser::number::simple;
-/// assert_eq!(simple(b"-12.25"), Some(-12.25));
+/// use tidemill::parser::number::{settle, simple};
+/// assert_eq!(simple(b"-12.25").map(|about| settle(about, b"-12.25")), Some(Ok(-12.25)));
 /// assert_eq!(simple(b"1e3"), None);
 /// ```
 #[inline(always)]
-pub fn simple(field: &[u8]) -> Option<f32> {
+pub fn simple(field: &[u8]) -> Option<f64> {
     let (negative, digits) = match field {
         [b'-', rest @ ..] => (true, rest),
         rest => (false, rest),
     };
-    if digits.len() > 16 {
+    if field.len() > 16 {
         return None;
     }
     let (mut mantissa, mut count, mut fraction) = (0u64, 0, None);
@@ -76,23 +67,37 @@ pub fn simple(field: &[u8]) -> Option<f32> {
     if count == 0 || count > 15 {
         return None;
     }
-    Some(scale(mantissa, fraction.unwrap_or(0), negative))
+    Some(mantissa as f64 * INVERSES[usize::from(negative)][fraction.unwrap_or(0)])
 }
 
-/// `mantissa / 10^fraction` with its sign, rounded to 64 and then to 32 bits.
+/// The 64-bit floats nearest to the inverse powers of ten, and their negatives.
 ///
-/// Multiplying by the inverse power is three times as quick as dividing, and off by two units in the last of 53 bits at
-/// most. That shows in the 24 bits that stay only where the 29 bits that go are within as much of one half: then, once
-/// in fifty million, it is divided after all.
+/// Multiplying by one is three times as quick as dividing by the power, and off by two units in the last place at most.
+static INVERSES: [[f64; 16]; 2] = [
+    [1e0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-11, 1e-12, 1e-13, 1e-14, 1e-15],
+    [
+        -1e0, -1e-1, -1e-2, -1e-3, -1e-4, -1e-5, -1e-6, -1e-7, -1e-8, -1e-9, -1e-10, -1e-11, -1e-12, -1e-13, -1e-14,
+        -1e-15,
+    ],
+];
+
+/// Whether `about`, off by a few units in its last place, may round to another 32-bit float than the exact value.
+///
+/// That can be only where the 29 bits that go are about one half: once in fifty million.
 #[inline(always)]
-fn scale(mantissa: u64, fraction: usize, negative: bool) -> f32 {
+pub(crate) fn is_unsettled(about: f64) -> bool {
     const HALF: u64 = 1 << 28;
-    let exact = mantissa as i64 as f64;
-    let mut value = exact * INVERSES[fraction];
-    if (value.to_bits() & (2 * HALF - 1)).wrapping_sub(HALF - 4) < 8 {
-        value = exact / POWERS[fraction];
-    }
-    f32::from_bits((value as f32).to_bits() | u32::from(negative) << 31)
+    let dropped = about.to_bits() & (2 * HALF - 1);
+    dropped.wrapping_sub(HALF - 4) & !7 == 0
+}
+
+/// The value of `field`, which is known to be `about` it.
+///
+/// # Errors
+/// None for a field that [`simple`] has taken.
+#[inline(always)]
+pub fn settle(about: f64, field: &[u8]) -> Result<f32, Reason> {
+    if is_unsettled(about) { number(field) } else { Ok(about as f32) }
 }
 
 /// The wide twin of [`simple`], sixteen bytes at a time.
@@ -100,13 +105,13 @@ fn scale(mantissa: u64, fraction: usize, negative: bool) -> f32 {
 pub(crate) mod x86 {
     use std::arch::x86_64::*;
 
-    use super::{scale, simple};
+    use super::{INVERSES, simple};
 
     /// For each length and place of the point: the shuffle that moves the digits to the right end, without the point.
-    static SHUFFLES: [[[u8; 16]; 17]; 17] = shuffles();
+    static SHUFFLES: [[[u8; 16]; 32]; 17] = shuffles();
 
-    const fn shuffles() -> [[[u8; 16]; 17]; 17] {
-        let mut table = [[[0x80; 16]; 17]; 17];
+    const fn shuffles() -> [[[u8; 16]; 32]; 17] {
+        let mut table = [[[0x80; 16]; 32]; 17];
         let mut len = 1;
         while len <= 16 {
             let mut point = 0;
@@ -125,43 +130,45 @@ pub(crate) mod x86 {
         table
     }
 
-    /// [`super::simple`] of `text[start..end]`; the text must go on for 17 bytes behind `start`.
+    /// [`super::simple`] of `text[start..end]`, as long as the text goes on for 16 bytes from `start`.
+    ///
+    /// A minus sign counts as a leading zero: what is no digit is masked out before the digits are added up.
     #[inline]
     #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
-    pub(crate) fn simple_wide(text: &[u8], start: usize, end: usize) -> Option<f32> {
-        let Some(window) = text.get(start..start + 17) else { return simple(&text[start..end]) };
-        let negative = window[0] == b'-';
-        let first = usize::from(negative);
-        let len = end - start - first;
-        if len.wrapping_sub(1) > 15 || end < start + first {
+    pub(crate) fn simple_wide(text: &[u8], start: usize, end: usize) -> Option<f64> {
+        let Some(window) = text.get(start..start + 16) else { return simple(&text[start..end]) };
+        let len = end.wrapping_sub(start);
+        if len.wrapping_sub(1) > 15 {
             return None;
         }
-        let bytes: __m128i = bytemuck::pod_read_unaligned(&text[start + first..start + first + 16]);
-        let digits = _mm_sub_epi8(bytes, _mm_set1_epi8(b'0' as i8));
-        let is_digit = _mm_cmpeq_epi8(_mm_min_epu8(digits, _mm_set1_epi8(9)), digits);
+        let bytes: __m128i = bytemuck::pod_read_unaligned(window);
+        let values = _mm_sub_epi8(bytes, _mm_set1_epi8(b'0' as i8));
+        let is_digit = _mm_cmpeq_epi8(_mm_min_epu8(values, _mm_set1_epi8(9)), values);
+        let negative = u32::from(window[0] == b'-');
         let field = (1u32 << len) - 1;
-        let others = !(_mm_movemask_epi8(is_digit) as u32) & field;
+        let others = (!(_mm_movemask_epi8(is_digit) as u32) & field) ^ negative;
         let points = _mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'.' as i8))) as u32;
-        let point = (others | (field + 1)).trailing_zeros() as usize;
-        let has_point = usize::from(others != 0);
-        if others & !points != 0 || others & others.wrapping_sub(1) != 0 || (len - has_point).wrapping_sub(1) > 14 {
+        let has_point = u32::from(others != 0);
+        let digits = len as u32 - has_point - negative;
+        if others & !points != 0 || others & others.wrapping_sub(1) != 0 || digits.wrapping_sub(1) > 14 {
             return None;
         }
+        let point = (others | (field + 1)).trailing_zeros() as usize;
         let shuffle: __m128i = bytemuck::pod_read_unaligned(&SHUFFLES[len & 31][point & 31]);
-        let mantissa = sixteen_digits(_mm_shuffle_epi8(digits, shuffle));
-        Some(scale(mantissa, (len - has_point - point) & 15, negative))
+        let mantissa = sixteen_digits(_mm_shuffle_epi8(_mm_and_si128(values, is_digit), shuffle));
+        Some(mantissa * INVERSES[negative as usize & 1][(len - has_point as usize - point) & 15])
     }
 
-    /// The number whose decimal digits are the sixteen bytes.
+    /// The number whose decimal digits are the sixteen bytes; exact below 2^53.
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn sixteen_digits(digits: __m128i) -> u64 {
+    fn sixteen_digits(digits: __m128i) -> f64 {
         let pairs = _mm_maddubs_epi16(digits, _mm_set1_epi16(0x010a));
         let fours = _mm_madd_epi16(pairs, _mm_set1_epi32(0x0001_0064));
         let packed = _mm_packus_epi32(fours, fours);
         let eights = _mm_madd_epi16(packed, _mm_set1_epi32(0x0001_2710));
-        let both = _mm_cvtsi128_si64(eights) as u64;
-        (both & 0xffff_ffff) * 100_000_000 + (both >> 32)
+        let halves = _mm_mul_pd(_mm_cvtepi32_pd(eights), _mm_set_pd(1.0, 1e8));
+        _mm_cvtsd_f64(_mm_add_sd(halves, _mm_unpackhi_pd(halves, halves)))
     }
 }
 
@@ -176,8 +183,9 @@ mod tests {
     }
 
     fn check(field: &str) {
-        if let Some(value) = simple(field.as_bytes()) {
-            assert_eq!(Some(value.to_bits()), reference(field.as_bytes()), "{field}");
+        if let Some(about) = simple(field.as_bytes()) {
+            let value = settle(about, field.as_bytes()).ok().map(f32::to_bits);
+            assert_eq!(value, reference(field.as_bytes()), "{field}");
         }
         #[cfg(target_arch = "x86_64")]
         if std::arch::is_x86_feature_detected!("avx2") {
@@ -185,9 +193,9 @@ mod tests {
             text.extend_from_slice(field.as_bytes());
             text.resize(text.len() + 64, b'7');
             // SAFETY: AVX2 machines have the bit instructions too, and AVX2 was found.
-            #[expect(unsafe_code, reason = "calling a version for detected instructions")]
+            #[allow(unsafe_code, reason = "calling a version for detected instructions")]
             let wide = unsafe { x86::simple_wide(&text, 3, 3 + field.len()) };
-            assert_eq!(wide.map(f32::to_bits), simple(field.as_bytes()).map(f32::to_bits), "{field}");
+            assert_eq!(wide.map(f64::to_bits), simple(field.as_bytes()).map(f64::to_bits), "{field}");
         }
     }
 
@@ -230,23 +238,14 @@ mod tests {
     }
 
     #[test]
-    fn numbers_half_way_between_two_floats_are_rounded_as_by_a_division() {
-        for (fraction, power) in POWERS[..15].iter().enumerate() {
-            for float in [1.0f32, 1.0000001, 3.3333333, 123.456, 8388607.5, 0.1] {
-                let half_way = (f64::from(float) + f64::from(float.next_up())) / 2.0;
-                let mantissa = (half_way * power) as u64;
-                for mantissa in mantissa.saturating_sub(3)..mantissa.saturating_add(3) {
-                    let expected = (mantissa as f64 / power) as f32;
-                    if mantissa < 1_000_000_000_000_000 {
-                        assert_eq!(
-                            scale(mantissa, fraction, false).to_bits(),
-                            expected.to_bits(),
-                            "{mantissa} {fraction}"
-                        );
-                    }
-                }
+    fn numbers_half_way_between_two_floats_are_settled_exactly() {
+        for float in [1.0f32, 1.0000001, 3.3, 123.456, 0.1, 77777.7] {
+            let half_way = (f64::from(float) + f64::from(float.next_up())) / 2.0;
+            for decimals in 0..15 {
+                check(&format!("{half_way:.decimals$}"));
             }
         }
+        assert!(is_unsettled(1.0 + f64::from(f32::EPSILON) / 2.0) && !is_unsettled(1.0));
     }
 
     proptest! {

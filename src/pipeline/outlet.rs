@@ -8,7 +8,7 @@ use super::stage::{StageClock, StageTimes};
 use crate::config::Plan;
 use crate::engine::Sink;
 use crate::error::{Error, ErrorKind, Result};
-use crate::examples::Scored;
+use crate::examples::{MicroBatch, Scored};
 use crate::record::Rejected;
 use crate::schema::{Role, Schema};
 use crate::sink::output::STANDARD_OUTPUT;
@@ -66,6 +66,10 @@ fn file_of(path: &Path) -> Result<Option<PathBuf>> {
     }
 }
 
+/// Micro-batches that may wait for the writer, for each chunk that may wait elsewhere: a write to disk takes long now
+/// and then, and without its features a micro-batch is small.
+const WAITING: usize = 64;
+
 /// The files of a run, opened before its first record.
 pub struct Outlet {
     rejected: Option<RejectedWriter>,
@@ -106,8 +110,8 @@ impl Outlet {
 
     /// The engine's end, and the writer's where predictions are wanted.
     pub fn split(self) -> (EngineSink, Option<Writer>) {
-        let (to_writer, scored) = bounded(self.queue * 8);
-        let (to_engine, spare) = bounded(self.queue * 8 + 2);
+        let (to_writer, scored) = bounded(self.queue * WAITING);
+        let (to_engine, spare) = bounded(self.queue * WAITING + 2);
         let writer = self.predictions.map(|predictions| Writer { predictions, scored, spare: to_engine });
         let sink = EngineSink {
             rejected: self.rejected,
@@ -121,15 +125,17 @@ impl Outlet {
 }
 
 impl Sink for EngineSink {
-    fn scored(&mut self, scored: Scored) -> Result<Option<Scored>> {
+    fn scored(&mut self, mut scored: Scored) -> Result<Option<Scored>> {
         let Some(to_writer) = &self.to_writer else { return Ok(Some(scored)) };
+        let features = take_features(&mut scored.batch);
         if let Err(full) = to_writer.try_send(scored) {
             let waiting = std::time::Instant::now();
             // The writer goes away only when it failed; its own error is the one that is reported.
             to_writer.send(full.into_inner()).map_err(|_| writer_gone())?;
             self.waited += waiting.elapsed();
         }
-        Ok(self.spare.try_recv().ok())
+        let spare = self.spare.try_recv().unwrap_or_default();
+        Ok(Some(Scored { batch: with_features(spare.batch, features), ..spare }))
     }
 
     fn rejected(&mut self, record: u64, rejected: &Rejected) -> Result<()> {
@@ -166,6 +172,23 @@ impl Writer {
         clock.was_starved();
         Ok(())
     }
+}
+
+/// Takes out what the writer has no use for, by far the larger part.
+fn take_features(batch: &mut MicroBatch) -> MicroBatch {
+    MicroBatch {
+        dense: std::mem::take(&mut batch.dense),
+        row_start: std::mem::take(&mut batch.row_start),
+        hash: std::mem::take(&mut batch.hash),
+        value: std::mem::take(&mut batch.value),
+        ..MicroBatch::default()
+    }
+}
+
+/// The buffers of both.
+fn with_features(spare: MicroBatch, features: MicroBatch) -> MicroBatch {
+    let MicroBatch { dense, row_start, hash, value, .. } = features;
+    MicroBatch { dense, row_start, hash, value, ..spare }
 }
 
 /// Stands in for the writer's own error.

@@ -6,7 +6,7 @@
 
 use super::columns::{Action, Columns, Fault, Run};
 use super::reject;
-use crate::parser::number::{MISSING, number, simple};
+use crate::parser::number::{is_unsettled, number, simple};
 use crate::record::{Reason, Records, Rejected, Span};
 use crate::schema::Schema;
 
@@ -21,6 +21,8 @@ pub(super) struct Scratch {
     ends_len: usize,
     /// Places of line ends, in order.
     lines: Vec<u32>,
+    /// Neighbouring numbers before they are rounded to 32 bits.
+    numbers: Vec<f64>,
 }
 
 /// Separators among 64 bytes, a bit each.
@@ -62,7 +64,7 @@ fn parse_rows(
     records: &mut Records,
     scratch: &mut Scratch,
     index: impl Fn(usize) -> Block,
-    simple: impl Fn(usize, usize) -> Option<f32>,
+    simple: impl Fn(usize, usize) -> Option<f64>,
 ) {
     let len = records.chunk.len;
     let (mut row_start, mut indexed) = (start, start);
@@ -79,8 +81,8 @@ fn parse_rows(
             if scratch.ends_len <= last || scratch.ends[last] as usize != row_end {
                 first = reject_ragged(schema, columns, bytes, row_start, row_end, records, scratch, first);
             } else {
-                let ends = &scratch.ends[first..=last];
-                parse_row(schema, columns, bytes, row_start, ends, records, &simple);
+                let ends = &mut scratch.ends[first..=last];
+                parse_row(schema, columns, bytes, row_start, ends, records, &mut scratch.numbers, &simple);
                 first = last + 1;
             }
             row_start = row_end + 1;
@@ -91,20 +93,23 @@ fn parse_rows(
 
 /// One record whose fields end at `ends`.
 #[inline(always)]
+#[allow(clippy::too_many_arguments, reason = "the inside of the loop above")]
 fn parse_row(
     schema: &Schema,
     columns: &Columns,
     bytes: &[u8],
     row_start: usize,
-    ends: &[u32],
+    ends: &mut [u32],
     records: &mut Records,
-    simple: &impl Fn(usize, usize) -> Option<f32>,
+    scratch: &mut Vec<f64>,
+    simple: &impl Fn(usize, usize) -> Option<f64>,
 ) {
     let row_end = ends[ends.len() - 1] as usize;
     let text_end = row_end - usize::from(row_end > row_start && bytes[row_end - 1] == b'\r');
     if ends.len() == 1 && text_end == row_start {
         return; // a line without any field
     }
+    ends[columns.count - 1] = text_end as u32;
     let base = columns.start_row(records);
     let mut from = row_start;
     for run in &columns.runs {
@@ -112,10 +117,10 @@ fn parse_row(
         let outcome = match run.action {
             Action::Number => {
                 let out = &mut records.numeric[base + run.to..base + run.to + run.count];
-                numbers(bytes, run, from, run_ends, text_end, out, simple)
+                numbers(bytes, run, from, run_ends, scratch, out, simple)
             }
             Action::Skip => Ok(()),
-            _ => texts(bytes, run, from, run_ends, text_end, records),
+            _ => texts(bytes, run, from, run_ends, records),
         };
         if let Err(fault) = outcome {
             return reject(records, columns, fault, schema, row_start, Rejected::raw_of(&bytes[row_start..text_end]));
@@ -130,20 +135,50 @@ fn parse_row(
 fn numbers(
     bytes: &[u8],
     run: &Run,
+    start: usize,
+    ends: &[u32],
+    scratch: &mut Vec<f64>,
+    out: &mut [f32],
+    simple: &impl Fn(usize, usize) -> Option<f64>,
+) -> Result<(), Fault> {
+    scratch.resize(ends.len(), 0.0);
+    let mut from = start;
+    for (at, (&end, about)) in ends.iter().zip(scratch.iter_mut()).enumerate() {
+        let to = end as usize;
+        *about = match simple(from, to) {
+            Some(value) => value,
+            None if from == to => f64::NAN, // missing
+            None => {
+                let exact =
+                    number(&bytes[from..to]).map_err(|reason| Fault { reason, column: Some(run.first + at) })?;
+                f64::from(exact)
+            }
+        };
+        from = to + 1;
+    }
+    let mut unsettled = false;
+    for (&about, out) in scratch.iter().zip(out.iter_mut()) {
+        *out = about as f32;
+        unsettled |= is_unsettled(about);
+    }
+    if unsettled { settle_all(bytes, run, start, ends, scratch, out) } else { Ok(()) }
+}
+
+/// Goes back to the text of the numbers that are too close to the middle between two floats.
+#[cold]
+#[inline(never)]
+fn settle_all(
+    bytes: &[u8],
+    run: &Run,
     mut from: usize,
     ends: &[u32],
-    text_end: usize,
+    about: &[f64],
     out: &mut [f32],
-    simple: &impl Fn(usize, usize) -> Option<f32>,
 ) -> Result<(), Fault> {
     for (at, (&end, out)) in ends.iter().zip(out).enumerate() {
-        let to = (end as usize).min(text_end);
-        match simple(from, to) {
-            Some(value) => *out = value,
-            None if from == to => *out = MISSING,
-            None => {
-                *out = number(&bytes[from..to]).map_err(|reason| Fault { reason, column: Some(run.first + at) })?;
-            }
+        if is_unsettled(about[at]) {
+            let exact = number(&bytes[from..end as usize]);
+            *out = exact.map_err(|reason| Fault { reason, column: Some(run.first + at) })?;
         }
         from = end as usize + 1;
     }
@@ -152,16 +187,9 @@ fn numbers(
 
 /// Neighbouring fields that stay text, and the example weight.
 #[inline(always)]
-fn texts(
-    bytes: &[u8],
-    run: &Run,
-    mut from: usize,
-    ends: &[u32],
-    text_end: usize,
-    records: &mut Records,
-) -> Result<(), Fault> {
+fn texts(bytes: &[u8], run: &Run, mut from: usize, ends: &[u32], records: &mut Records) -> Result<(), Fault> {
     for (at, &end) in ends.iter().enumerate() {
-        let to = (end as usize).min(text_end);
+        let to = end as usize;
         let span = Span { start: from as u32, len: (to - from) as u32 };
         match run.action {
             Action::Text => records.text.push(span),
