@@ -166,7 +166,7 @@ fn batch_all(schema: &Schema, examples: &[Examples]) -> Lap {
         for examples in examples {
             let mut row = 0;
             while row < examples.rows {
-                row = batcher.fill(examples, row, records).expect("labels are 0 and 1");
+                row = batcher.fill(examples, row..examples.rows, records).expect("labels are 0 and 1");
                 if batcher.is_full() {
                     spare = black_box(batcher.take(std::mem::take(&mut spare)));
                 }
