@@ -336,6 +336,7 @@ fn a_job_file_that_is_not_right_is_refused_with_the_key() {
         ("[source\n", &["line 1"]),
         ("[source]\ngenerate = 'clicks'\ninput = ['a.csv']\n", &["keep `input` or `generate`"]),
         ("[learner]\noptimizer = 'newton'\n", &["newton", "adagrad"]),
+        ("[learner]\noptimizer = 'ftrl'\nbeta = 0.0\n[source]\ngenerate = 'clicks'\n", &["--beta 0", "0.000001 to"]),
         ("[learner]\nhash-bits = 40\n[source]\ngenerate = 'clicks'\n", &["--hash-bits 40", "1 to 24"]),
     ] {
         folder.file("job.toml", job);
@@ -364,6 +365,11 @@ fn inputs_of_one_run_must_have_the_same_columns() {
     folder.file("b.csv", "y,z\n1,2\n");
     folder.run(&format!("{TRAIN} a.csv b.csv")).refused(&["input 2", "y, z", "y, x"]);
     folder.run(&format!("{TRAIN} - -")).refused(&["standard input", "once"]);
+    folder.file("empty.csv", "");
+    folder.file("double.csv", "y,y\n1,2\n");
+    folder.run(&format!("{TRAIN} empty.csv double.csv")).refused(&["double.csv has two columns"]);
+    folder.run(&format!("{TRAIN} empty.csv empty.csv")).refused(&["empty.csv is empty"]);
+    folder.run(&format!("{TRAIN} empty.csv a.csv empty.csv")).fine();
     // Naming a file twice is reading it twice.
     folder.run(&format!("{TRAIN} a.csv a.csv --summary s.json")).fine();
     assert_eq!(folder.json("s.json")["records"], 2);

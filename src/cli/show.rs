@@ -94,7 +94,7 @@ pub(super) fn summary(plan: &Plan, outcome: &Outcome) -> Summary {
     if counts.records == 0 {
         summary.warnings.push("the input has no records behind its header, so nothing was learned or predicted".into());
     }
-    if counts.rejected > 0 && plan.outputs.rejected.is_none() {
+    if counts.rejected > 0 && plan.outputs.rejected.is_none() && outcome.stopped.is_none() {
         summary.warnings.push("--rejected FILE would show the rejected records with their reasons".into());
     }
     summary.timed(outcome.elapsed.as_secs_f64(), counts.bytes)

@@ -253,7 +253,8 @@ fn optimizer(options: &LearnerOptions) -> Result<Optimizer> {
     let default = if name == OptimizerName::Ftrl { 0.1 } else { 0.05 };
     let learning_rate = within(options.learning_rate, default, 1e-9..=1e3, "--learning-rate")?;
     let power_t = within(options.power_t, 0.0, 0.0..=1.0, "--power-t")?;
-    let beta = within(options.beta, 1.0, 0.0..=1e6, "--beta")?;
+    // With a beta of 0 the weight of a coordinate that was never touched would be 0 / 0.
+    let beta = within(options.beta, 1.0, 1e-6..=1e6, "--beta")?;
     if options.power_t.is_some() && name != OptimizerName::Sgd {
         return Err(Error::usage("--power-t belongs to --optimizer sgd: the others adapt their rates themselves"));
     }

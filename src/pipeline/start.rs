@@ -56,10 +56,11 @@ pub fn prepare(plan: &Plan, saved: Option<Saved>) -> Result<Prepared> {
     let eager = if saved.is_some() { Eager::Always } else { Eager::AfterFirst };
     let mut source = Source::new(plan.inputs.clone(), plan.delimiter, eager);
     let head = source.next_chunk(Chunk::default())?;
-    let head_text = head.as_ref().map_or(&b""[..], Chunk::text);
+    let nothing = Chunk::default();
+    let seen = head.as_ref().unwrap_or(&nothing);
     let (schema, inferred) = match &saved {
-        None => schema_of(plan, head_text)?,
-        Some(saved) => (schema_for(plan, &saved.schema, head_text)?, Vec::new()),
+        None => schema_of(plan, seen)?,
+        Some(saved) => (schema_for(plan, &saved.schema, seen)?, Vec::new()),
     };
     let frozen = saved.is_some();
     let (model, scaler) = match saved {
@@ -84,9 +85,9 @@ fn settings_of(settings: &Settings, model: &Model) -> Settings {
 }
 
 /// The columns by what the user named, the header, and a sample.
-fn schema_of(plan: &Plan, head: &[u8]) -> Result<(Schema, Vec<(String, Role)>)> {
+fn schema_of(plan: &Plan, head: &Chunk) -> Result<(Schema, Vec<(String, Role)>)> {
     let (names, start, header) = names_of(plan, head)?;
-    let sample = csv::sample(&head[start..], plan.delimiter, infer::SAMPLE);
+    let sample = csv::sample(&head.text()[start..], plan.delimiter, infer::SAMPLE);
     let named = named_or_known(plan, plan.named());
     if named.label.is_none() {
         return Err(Error::usage(format!(
@@ -98,16 +99,17 @@ fn schema_of(plan: &Plan, head: &[u8]) -> Result<(Schema, Vec<(String, Role)>)> 
 }
 
 /// The names of the columns, where the records start, and whether a header said so.
-fn names_of(plan: &Plan, head: &[u8]) -> Result<(Vec<String>, usize, bool)> {
-    let first = plan.inputs[0].name();
-    if head.is_empty() {
+fn names_of(plan: &Plan, head: &Chunk) -> Result<(Vec<String>, usize, bool)> {
+    // Inputs without a byte are passed over: the first chunk may be another one's.
+    let first = plan.inputs[head.source as usize].name();
+    if head.text().is_empty() {
         return Err(Error::input(format!("{first} is empty: there is not even a header line")));
     }
     if let Some(columns) = &plan.options.source.columns {
         check_distinct(columns, "--columns", "give each its own name")?;
         return Ok((columns.clone(), 0, false));
     }
-    let (names, start) = csv::header(head, plan.delimiter);
+    let (names, start) = csv::header(head.text(), plan.delimiter);
     check_names(&names, &first, plan.delimiter)?;
     Ok((names, start, true))
 }
@@ -194,7 +196,7 @@ fn named_or_known(plan: &Plan, named: Named<'_>) -> Roles {
 }
 
 /// The columns of an input to predict: those of the model, by name.
-fn schema_for(plan: &Plan, model: &Schema, head: &[u8]) -> Result<Schema> {
+fn schema_for(plan: &Plan, model: &Schema, head: &Chunk) -> Result<Schema> {
     let (names, header) = match (&plan.options.source.columns, model.header) {
         (None, false) => (model.columns.iter().map(|column| column.name.clone()).collect(), false),
         _ => names_of(plan, head).map(|(names, _, header)| (names, header))?,
@@ -203,7 +205,7 @@ fn schema_for(plan: &Plan, model: &Schema, head: &[u8]) -> Result<Schema> {
     let unused = |name: &String| Column { name: name.clone(), role: Role::Ignored, log: false };
     let columns: Vec<_> = names.iter().map(|name| known(name).cloned().unwrap_or_else(|| unused(name))).collect();
     let schema = Schema { columns, delimiter: plan.delimiter, header };
-    check_fit(model, &schema, &plan.inputs[0].name())?;
+    check_fit(model, &schema, &plan.inputs[head.source as usize].name())?;
     Ok(schema)
 }
 
