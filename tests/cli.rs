@@ -362,3 +362,14 @@ fn any_name_will_do_for_columns_of_a_stream_without_a_header() {
     let whole = folder.run("predict --model model clicks.csv").fine();
     assert!(folder.run("predict --model bare bare.csv").fine().stdout == whole.stdout);
 }
+
+#[test]
+fn a_pipe_is_predicted_in_the_format_that_the_model_learned() {
+    let folder = Folder::new();
+    let table = "y\tx\tc\n1\t2.5\ta\n0\t-1\tb\n1\t3\ta\n0\t-2\tb\n";
+    folder.file("t.tsv", table);
+    assert_eq!(folder.run("train t.tsv --label y --model m --quiet").code, Some(0));
+    let from_file = folder.run("predict --model m t.tsv --quiet");
+    let from_pipe = folder.run_with("predict --model m - --quiet", table.as_bytes());
+    assert_eq!((from_pipe.code, &from_pipe.stdout), (Some(0), &from_file.stdout), "{}", from_pipe.stderr);
+}

@@ -9,6 +9,7 @@ use crate::config::{LearnerOptions, Options, OutputOptions, Plan, SourceOptions,
 use crate::error::Result;
 use crate::pipeline::{self, saved};
 use crate::sink::model::SavedModel;
+use crate::source::Input;
 
 /// Options of `tidemill predict`.
 #[derive(Debug, Args)]
@@ -49,7 +50,10 @@ pub(super) fn run(args: PredictArgs) -> Result<()> {
     let saved = saved::to_predict(SavedModel::read(&args.model)?)?;
     let quiet = args.verbosity.quiet;
     let inputs = args.inputs.clone();
-    let plan = Plan { label: saved.label.clone(), ..Plan::new(options(args), &inputs)? };
+    let mut plan = Plan { label: saved.label.clone(), ..Plan::new(options(args), &inputs)? };
+    if plan.options.source.format.is_none() && plan.inputs.first() == Some(&Input::Stdin) {
+        plan.delimiter = saved.schema.delimiter; // a pipe has no extension that could tell
+    }
 
     let mut progress = show::progress(&plan, quiet);
     let outcome = pipeline::run(&plan, Some(saved), &mut |status| progress.observe(status))?;
