@@ -146,13 +146,23 @@ impl Scaler {
     }
 }
 
+/// A power of two whose square times `x` lies between 1/4 and 4, by halving the exponent's bits.
+#[inline(always)]
+fn power_of_two_near_inverse_root(x: f64) -> f64 {
+    const ONE: u64 = 1023 << 52;
+    let exponent = x.to_bits() & 0x7ff0_0000_0000_0000;
+    f64::from_bits((3 * (ONE >> 1)).wrapping_sub(exponent >> 1) & 0x7ff0_0000_0000_0000)
+}
+
 /// `(x - mean) / deviation` from `off = x - shift` and the sums about the shift; 0 where there is no spread.
 #[inline(always)]
 fn standardise(off: f64, count: f64, sum: f64, squares: f64) -> f32 {
     let inverse = 1.0 / count;
     let (mean, square) = (sum * inverse, squares * inverse);
     let variance = square - mean * mean;
-    let z = (off - mean) as f32 / (variance as f32).sqrt();
+    // Both are brought near 1 by a power of two before they become 32 bits, so that no scale of a column is too large.
+    let scale = power_of_two_near_inverse_root(variance);
+    let z = ((off - mean) * scale) as f32 / ((variance * scale * scale) as f32).sqrt();
     if variance > NO_SPREAD * square && z.is_finite() { z } else { 0.0 }
 }
 
@@ -206,6 +216,18 @@ mod tests {
         let (before, mut applied) = (scaler.clone(), [0.0; LANES]);
         scaler.apply(&[99.0; LANES], &mut applied);
         assert_eq!((scaler, applied), (before, out));
+    }
+
+    #[test]
+    fn the_unit_of_a_column_does_not_matter() {
+        for unit in [1e-30f32, 1e-20, 1e20, 1e30] {
+            check(&(0..50).map(|i| unit * (1 + i % 7) as f32).collect::<Vec<_>>());
+        }
+        for exponent in -600..600 {
+            let x = 1.7 * libm::pow(2.0, f64::from(exponent));
+            let scaled = x * power_of_two_near_inverse_root(x).powi(2);
+            assert!((0.25..=4.0).contains(&scaled), "{x}: {scaled}");
+        }
     }
 
     proptest! {

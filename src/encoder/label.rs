@@ -31,10 +31,11 @@ impl LabelRule {
             (Self::Inferred, b"1") => Some(LabelToken::One),
             (Self::Inferred, b"0") => Some(LabelToken::Zero),
             (_, b"") => Some(LabelToken::Missing),
-            (Self::Positive(positive), _) => {
-                let is_positive = field.trim_ascii() == positive.as_bytes();
-                Some(if is_positive { LabelToken::True } else { LabelToken::False })
-            }
+            (Self::Positive(positive), _) => match field.trim_ascii() {
+                b"" => Some(LabelToken::Missing),
+                text if text == positive.trim().as_bytes() => Some(LabelToken::True),
+                _ => Some(LabelToken::False),
+            },
             (Self::Inferred, _) => written_out(field.trim_ascii()),
         }
     }
@@ -136,6 +137,9 @@ mod tests {
         assert_eq!(resolve_all(&[One, MinusOne]).unwrap(), [1.0, 0.0]);
         assert_eq!(resolve_all(&[False, True]).unwrap(), [0.0, 1.0]);
         assert!(resolve_all(&[Missing]).unwrap()[0].is_nan());
+        for rule in [LabelRule::Inferred, LabelRule::Positive("yes".into())] {
+            assert_eq!((rule.token(b""), rule.token(b" ")), (Some(Missing), Some(Missing)));
+        }
     }
 
     #[test]

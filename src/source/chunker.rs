@@ -38,12 +38,32 @@ pub struct Chunker {
     offset: u64,
     first: bool,
     ended: bool,
+    /// Why nothing more can be read; told once what was read before has been handed on.
+    failure: Option<Error>,
+    /// Bytes of a chunk, about.
+    size: usize,
 }
 
 impl Chunker {
     /// Cuts `input`; `name` is for messages.
     pub fn new(input: Box<dyn Read + Send>, name: String, delimiter: u8, eager: Eager) -> Self {
-        Self { input, name, delimiter, eager, rest: Vec::new(), offset: 0, first: true, ended: false }
+        Self {
+            input,
+            name,
+            delimiter,
+            eager,
+            rest: Vec::new(),
+            offset: 0,
+            first: true,
+            ended: false,
+            failure: None,
+            size: CHUNK,
+        }
+    }
+
+    /// Makes chunks of about so many bytes from now on.
+    pub fn set_size(&mut self, bytes: usize) {
+        self.size = bytes;
     }
 
     /// Fills the next chunk; `false` at the end of the stream.
@@ -52,9 +72,9 @@ impl Chunker {
     /// A stream that cannot be read to its end.
     pub fn fill(&mut self, chunk: &mut Chunk) -> Result<bool> {
         let mut len = self.start(chunk);
-        let mut target = CHUNK;
+        let mut target = self.size;
         loop {
-            len = self.read(&mut chunk.bytes, len, target)?;
+            len = self.read(&mut chunk.bytes, len, target);
             if self.first {
                 len = self.strip_byte_order_mark(chunk, len);
             }
@@ -62,9 +82,13 @@ impl Chunker {
             if cut > 0 || (self.ended && len == 0) {
                 return Ok(self.end(chunk, cut, len, quoted));
             }
+            if let Some(failure) = self.failure.take() {
+                self.ended = true;
+                return Err(failure);
+            }
             if len >= MAX_RECORD || self.ended {
                 len = self.reject_line(chunk, len)?;
-                target = CHUNK;
+                target = self.size;
             } else {
                 target = (2 * target.max(len)).min(MAX_RECORD);
             }
@@ -74,8 +98,8 @@ impl Chunker {
     /// Puts the rest of the last chunk in front; gives its length.
     fn start(&mut self, chunk: &mut Chunk) -> usize {
         let len = self.rest.len();
-        if chunk.bytes.len() < CHUNK + PADDING {
-            chunk.bytes.resize(CHUNK + PADDING, 0);
+        if chunk.bytes.len() < self.size + PADDING {
+            chunk.bytes.resize(self.size + PADDING, 0);
         }
         if chunk.bytes.len() < len + PADDING {
             chunk.bytes.resize(len + PADDING, 0);
@@ -88,11 +112,11 @@ impl Chunker {
     }
 
     /// Reads until `target` bytes are there; gives how many there are.
-    fn read(&mut self, bytes: &mut Vec<u8>, mut len: usize, target: usize) -> Result<usize> {
+    fn read(&mut self, bytes: &mut Vec<u8>, mut len: usize, target: usize) -> usize {
         if bytes.len() < target + PADDING {
             bytes.resize(target + PADDING, 0);
         }
-        while len < target && !self.ended {
+        while len < target && !self.ended && self.failure.is_none() {
             match self.input.read(&mut bytes[len..target]) {
                 Ok(0) => self.ended = true,
                 Ok(read) => {
@@ -102,10 +126,10 @@ impl Chunker {
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.unreadable(error)),
+                Err(error) => self.failure = Some(self.unreadable(error)),
             }
         }
-        Ok(len)
+        len
     }
 
     /// Whether it now hands on what one read gave: reading means to wait for whoever writes to the other end.
@@ -137,8 +161,10 @@ impl Chunker {
         chunk.len = cut;
         chunk.quoted = quoted;
         chunk.first = self.first;
-        chunk.bytes.truncate(chunk.bytes.len().max(cut + PADDING));
-        chunk.bytes[cut..cut + PADDING].fill(0);
+        // What the slow parser puts behind the text of a buffer must not stay there when it is used again.
+        chunk.bytes.truncate(cut + PADDING);
+        chunk.bytes.resize(cut + PADDING, 0);
+        chunk.bytes[cut..].fill(0);
         self.offset += cut as u64;
         let filled = cut > 0 || !chunk.rejected.is_empty();
         self.first &= !filled;
@@ -174,14 +200,14 @@ impl Chunker {
     /// Passes over everything up to the next line end; gives how much was read behind it, now at the front.
     fn skip_to_line_end(&mut self, bytes: &mut Vec<u8>) -> Result<usize> {
         loop {
-            let len = self.read(bytes, 0, CHUNK)?;
+            let len = self.read(bytes, 0, CHUNK);
             let line = memchr::memchr(b'\n', &bytes[..len]).map(|at| at + 1);
             self.offset += line.unwrap_or(len) as u64;
             if let Some(line) = line {
                 bytes.copy_within(line..len, 0);
                 return Ok(len - line);
             }
-            if self.ended {
+            if self.ended || self.failure.is_some() {
                 return Ok(0);
             }
         }

@@ -15,8 +15,10 @@ use crate::record::{Chunk, PADDING};
 use chunker::{Chunker, Eager};
 use synthetic::{Generator, Synthetic};
 
-/// Bytes of text in a chunk, about.
+/// Bytes of text in a chunk, about, unless its records are very short.
 pub const CHUNK: usize = 256 * 1024;
+/// Records of a chunk, about, where they are short: parsed, a short record takes many times its text.
+const CHUNK_RECORDS: usize = 8 * 1024;
 
 /// One input of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +58,19 @@ impl Input {
         }
     }
 
+    /// Sees to it that a file is there and may be read, before anything else is read.
+    ///
+    /// # Errors
+    /// A file that cannot be opened.
+    pub fn check(&self) -> Result<()> {
+        match self {
+            Self::File(path) if !std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) => {
+                open::file(path).map(drop)
+            }
+            _ => Ok(()), // a pipe can be opened only once
+        }
+    }
+
     /// Whether its size in bytes is that of its text.
     pub fn is_plain(&self) -> bool {
         match self {
@@ -82,6 +97,8 @@ pub struct Source {
     eager: Eager,
     opened: u32,
     sequence: u64,
+    /// Bytes of a chunk, about.
+    size: usize,
 }
 
 enum Current {
@@ -92,7 +109,16 @@ enum Current {
 impl Source {
     /// A stream over `inputs`, which are opened one after the other; `eager` is for standard input.
     pub fn new(inputs: Vec<Input>, delimiter: u8, eager: Eager) -> Self {
-        Self { inputs: inputs.into_iter(), current: None, delimiter, eager, opened: 0, sequence: 0 }
+        Self { inputs: inputs.into_iter(), current: None, delimiter, eager, opened: 0, sequence: 0, size: CHUNK }
+    }
+
+    /// Makes the chunks that follow smaller where the records of `sample` are short.
+    pub fn fit(&mut self, sample: &[u8]) {
+        let records = memchr::memchr_iter(b'\n', sample).count().max(1);
+        self.size = (CHUNK_RECORDS * sample.len().div_ceil(records)).min(CHUNK);
+        if let Some(Current::Text(chunker)) = &mut self.current {
+            chunker.set_size(self.size);
+        }
     }
 
     /// Whether reading means to wait for whoever writes to the other end.
@@ -108,13 +134,14 @@ impl Source {
         loop {
             let Some(current) = &mut self.current else {
                 let Some(input) = self.inputs.next() else { return Ok(None) };
-                self.current = Some(Current::open(input, self.delimiter, self.eager)?);
+                self.current = Some(Current::open(input, self.delimiter, self.eager, self.size)?);
                 self.opened += 1;
                 continue;
             };
             spare.rejected.clear();
-            if current.fill(&mut spare)? {
+            if current.fill(&mut spare, self.size)? {
                 spare.source = self.opened - 1;
+                spare.rejected.iter_mut().for_each(|rejected| rejected.source = self.opened - 1);
                 spare.sequence = self.sequence;
                 self.sequence += 1;
                 return Ok(Some(spare));
@@ -125,31 +152,34 @@ impl Source {
 }
 
 impl Current {
-    fn open(input: Input, delimiter: u8, eager: Eager) -> Result<Self> {
+    fn open(input: Input, delimiter: u8, eager: Eager, size: usize) -> Result<Self> {
+        let chunker = |text, name, eager| {
+            let mut chunker = Chunker::new(text, name, delimiter, eager);
+            chunker.set_size(size);
+            Self::Text(chunker)
+        };
         match input {
             Input::Synthetic { generator, rows, seed } => {
                 Ok(Self::Synthetic(Box::new(Synthetic::new(generator, rows, seed)), true))
             }
-            Input::Stdin => Ok(Self::Text(Chunker::new(open::stdin()?, input.name(), delimiter, eager))),
-            Input::File(ref path) => {
-                Ok(Self::Text(Chunker::new(open::file(path)?, input.name(), delimiter, Eager::Never)))
-            }
+            Input::Stdin => Ok(chunker(open::stdin()?, input.name(), eager)),
+            Input::File(ref path) => Ok(chunker(open::file(path)?, input.name(), Eager::Never)),
         }
     }
 
     /// Fills the next chunk; `false` at the end.
-    fn fill(&mut self, chunk: &mut Chunk) -> Result<bool> {
+    fn fill(&mut self, chunk: &mut Chunk, size: usize) -> Result<bool> {
         match self {
             Self::Text(chunker) => chunker.fill(chunk),
             Self::Synthetic(stream, first) => {
                 let is_first = std::mem::take(first);
-                Ok(fill_synthetic(stream, is_first, chunk))
+                Ok(fill_synthetic(stream, is_first, chunk, size))
             }
         }
     }
 }
 
-fn fill_synthetic(stream: &mut Synthetic, first: bool, chunk: &mut Chunk) -> bool {
+fn fill_synthetic(stream: &mut Synthetic, first: bool, chunk: &mut Chunk, size: usize) -> bool {
     if stream.is_done() && !first {
         return false;
     }
@@ -160,7 +190,7 @@ fn fill_synthetic(stream: &mut Synthetic, first: bool, chunk: &mut Chunk) -> boo
     if first {
         chunk.bytes.extend_from_slice(stream.header().as_bytes());
     }
-    chunk.best_loss = Some(stream.fill(&mut chunk.bytes, CHUNK));
+    chunk.best_loss = Some(stream.fill(&mut chunk.bytes, size));
     chunk.len = chunk.bytes.len();
     chunk.bytes.resize(chunk.len + PADDING, 0);
     true

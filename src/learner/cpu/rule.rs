@@ -39,10 +39,11 @@ pub trait Rule: Copy {
     fn at(&self, t: u64) -> Self;
 }
 
-/// `x` moved towards 0 by `amount`, and no further than 0.
+/// `x` moved towards 0 by `amount`, and no further than 0; what is not a number stays so, to be seen and refused.
 #[inline(always)]
 pub fn shrink(x: f32, amount: f32) -> f32 {
-    (x.abs() - amount).max(0.0).copysign(x)
+    let size = x.abs() - amount;
+    (if size < 0.0 { 0.0 } else { size }).copysign(x)
 }
 
 /// Stochastic gradient descent.
