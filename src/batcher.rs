@@ -62,6 +62,11 @@ impl Batcher {
         Ok(end)
     }
 
+    /// Whether it does not matter where a micro-batch ends: nothing is learned from it.
+    pub fn may_end_anywhere(&self) -> bool {
+        !self.learns_scales
+    }
+
     /// Whether the micro-batch holds `size` examples.
     pub fn is_full(&self) -> bool {
         self.filling.rows == self.size

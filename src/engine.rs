@@ -85,7 +85,11 @@ impl Engine {
                 self.learn(sink)?;
             }
         }
-        if too_many.is_some() { self.finish(sink) } else { Ok(()) }
+        match too_many {
+            Some(_) => self.finish(sink),
+            None if self.batcher.may_end_anywhere() => self.learn(sink), // predictions need not wait
+            None => Ok(()),
+        }
     }
 
     /// Takes the last, shorter micro-batch and waits for everything under way.

@@ -38,6 +38,8 @@ pub enum ErrorKind {
     Device,
     /// The reader of our output went away: a quiet end.
     ClosedPipe,
+    /// A mistake of the program itself.
+    Internal,
     /// More records were rejected than `--max-rejected` allows.
     TooManyRejected,
 }

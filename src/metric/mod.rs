@@ -32,6 +32,8 @@ pub struct Metrics {
     pub auc: Auc,
     /// The last record seen.
     pub last: Option<Last>,
+    /// Predictions that were not a finite number, labelled or not.
+    pub not_finite: u64,
 }
 
 /// Counts and sums over a stretch of the stream.
@@ -72,6 +74,7 @@ impl Metrics {
 
     /// Takes in predictions: logits, labels (1, 0, or NaN without one) and example weights, one each a record.
     pub fn add(&mut self, logit: &[f32], label: &[f32], weight: &[f32]) {
+        self.not_finite += logit.iter().filter(|z| !z.is_finite()).count() as u64;
         let tally = Tally::of(logit, label, weight, &mut self.auc);
         self.total.merge(&tally);
         self.since_last.merge(&tally);
@@ -100,7 +103,7 @@ impl Metrics {
     /// assert!(metrics.diverged());
     /// ```
     pub fn diverged(&self) -> bool {
-        !self.total.log_loss.loss.is_finite()
+        self.not_finite > 0
     }
 }
 

@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
@@ -21,7 +21,7 @@ use super::stage::{StageClock, StageTimes};
 use crate::config::Plan;
 use crate::encoder::Encoder;
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::examples::Examples;
 use crate::parser::Parser;
 use crate::record::{Chunk, Records};
@@ -67,10 +67,19 @@ struct Sequencer {
     next: u64,
 }
 
-/// Runs the stream through the engine; gives each stage's times.
+/// How a stream came to its end.
+#[derive(Debug)]
+pub struct Ended {
+    /// Each stage's times.
+    pub stages: Vec<StageTimes>,
+    /// What ended it early; everything before that place has been learned and written.
+    pub stopped: Option<Error>,
+}
+
+/// Runs the stream through the engine.
 ///
 /// # Errors
-/// The first thing in stream order that kept it from its end, with the times so far.
+/// The first thing in stream order after which state or outputs cannot be relied on.
 #[allow(clippy::too_many_arguments, reason = "the one place where everything meets")]
 pub fn run(
     plan: &Plan,
@@ -81,32 +90,65 @@ pub fn run(
     outlet: Outlet,
     started: Instant,
     observe: &mut dyn FnMut(Status<'_>),
-) -> std::result::Result<Vec<StageTimes>, (Error, Vec<StageTimes>)> {
-    let (mut sink, writer) = outlet.split();
+) -> Result<Ended> {
+    let (sink, writer) = outlet.split();
     let (reader, ingest, sequencer) = connect(plan, source, head, schema);
+    let reading = in_background(move || reader.run());
+    let ingesting: Vec<_> =
+        (0..plan.threads).map(|_| ingest.clone()).map(|ingest| in_background(move || ingest.run())).collect();
+    drop(ingest);
     thread::scope(|scope| {
-        let reading = scope.spawn(move || reader.run());
-        let ingesting: Vec<_> =
-            (0..plan.threads).map(|_| ingest.clone()).map(|i| scope.spawn(move || i.run())).collect();
-        drop(ingest);
+        let mut sink = sink; // dropped with this closure, whatever happens: the writer waits for nobody
         let writing = writer.map(|writer: Writer| scope.spawn(move || writer.run()));
 
         let (engine_times, learned) = sequencer.run(engine, &mut sink, started, observe);
-        let (learned, closed) = (learned, sink.finish());
+        let closed = sink.finish();
 
-        let mut stages = vec![joined(reading)];
-        let ingest_times: Vec<_> = ingesting.into_iter().map(joined).collect();
-        stages.extend(ingest_times.into_iter().reduce(|sum, times| sum.plus(&times)));
+        // Where all went well they have ended; else one may be waiting for bytes that never come.
+        let wait = if matches!(learned, Ok(None)) { Duration::MAX } else { PATIENCE };
+        let mut stages: Vec<_> = times_of(&reading, wait).into_iter().collect();
+        let ingest_times = ingesting.iter().filter_map(|thread| times_of(thread, wait));
+        stages.extend(ingest_times.reduce(|sum, times| sum.plus(&times)));
         stages.push(engine_times);
         let written = writing.map(joined).map_or(Ok(()), |(times, written)| {
             stages.push(times);
             written
         });
         // A writer that failed is the cause of whatever the engine then met.
-        match written.and(learned).and(closed) {
-            Ok(()) => Ok(stages),
-            Err(error) => Err((error, stages)),
-        }
+        written.and(closed)?;
+        Ok(Ended { stages, stopped: learned? })
+    })
+}
+
+/// How long a thread's times are waited for after an error.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// Starts a stage before the engine in a thread that nobody has to wait for; its times come when it has ended.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a read from a pipe cannot be called off, and an error must not wait for it"
+)]
+fn in_background(stage: impl FnOnce() -> StageTimes + Send + 'static) -> Receiver<StageTimes> {
+    let (times, ended) = bounded(1);
+    thread::spawn(move || {
+        // Where nobody listens any more, nobody wants the times.
+        let _ = times.send(stage());
+    });
+    ended
+}
+
+fn times_of(thread: &Receiver<StageTimes>, wait: Duration) -> Option<StageTimes> {
+    match wait {
+        Duration::MAX => thread.recv().ok(),
+        wait => thread.recv_timeout(wait).ok(),
+    }
+}
+
+/// Turns a panic into an error, so that it takes its place in the stream and no stage waits for what never comes.
+fn guarded<T>(stage: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        let message = format!("{stage} failed where it never should: please report it, with the input if you can");
+        Err(Error::new(ErrorKind::Internal, message))
     })
 }
 
@@ -139,7 +181,7 @@ impl Reader {
         let mut sequence = 0;
         while let Ok(examples) = self.free_examples.recv() {
             clock.was_blocked();
-            let chunk = match self.next_chunk() {
+            let chunk = match guarded("reading", || self.next_chunk()) {
                 Ok(None) => break,
                 Ok(Some(chunk)) => Ok(chunk),
                 Err(error) => Err(error),
@@ -177,10 +219,11 @@ impl Ingest {
         let mut records = Records::default();
         while let Ok(Work { sequence, chunk, mut examples }) = self.work.recv() {
             clock.was_starved();
-            let outcome = chunk.and_then(|chunk| parser.parse(chunk, &mut records)).map(|()| {
+            let outcome = guarded("parsing", || {
+                parser.parse(chunk?, &mut records)?;
                 transform.apply(&mut records);
                 self.encoder.encode(&mut records, &mut examples);
-                examples
+                Ok(examples)
             });
             // The reader makes a new chunk where none is waiting.
             let _ = self.free_chunks.try_send(std::mem::take(&mut records.chunk));
@@ -203,9 +246,16 @@ impl Sequencer {
         sink: &mut EngineSink,
         started: Instant,
         observe: &mut dyn FnMut(Status<'_>),
-    ) -> (StageTimes, Result<()>) {
+    ) -> (StageTimes, Result<Option<Error>>) {
         let mut clock = StageClock::start("engine");
-        let outcome = self.feed(engine, sink, started, observe, &mut clock).and_then(|()| engine.finish(sink));
+        let outcome = match self.feed(engine, sink, started, observe, &mut clock) {
+            Ok(ended_early) => engine.finish(sink).map(|()| ended_early),
+            Err(error) => Err(error),
+        };
+        let outcome = outcome.or_else(|error| match error.kind() {
+            ErrorKind::TooManyRejected => Ok(Some(error)), // the engine has come to its end before it said so
+            _ => Err(error),
+        });
         clock.worked();
         let mut times = clock.times();
         let waited = sink.waited.min(times.busy);
@@ -214,6 +264,7 @@ impl Sequencer {
         (times, outcome)
     }
 
+    /// Gives the error of an input that ended early; everything before it has been fed.
     fn feed(
         &mut self,
         engine: &mut Engine,
@@ -221,12 +272,15 @@ impl Sequencer {
         started: Instant,
         observe: &mut dyn FnMut(Status<'_>),
         clock: &mut StageClock,
-    ) -> Result<()> {
+    ) -> Result<Option<Error>> {
         while let Ok(Done { sequence, outcome }) = self.done.recv() {
             clock.was_starved();
             self.waiting.insert(sequence, outcome);
             while let Some(outcome) = self.waiting.remove(&self.next) {
-                let examples = outcome?;
+                let examples = match outcome {
+                    Ok(examples) => examples,
+                    Err(error) => return Ok(Some(error)),
+                };
                 engine.push(&examples, sink)?;
                 self.next += 1;
                 // The reader has gone when the source has ended.
@@ -238,7 +292,7 @@ impl Sequencer {
             clock.worked();
         }
         clock.was_starved();
-        Ok(())
+        Ok(None)
     }
 }
 

@@ -14,11 +14,12 @@ use std::time::{Duration, Instant};
 
 use crate::config::Plan;
 use crate::engine::{Counts, Engine};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::learner::{Model, Settings};
 use crate::metric::Metrics;
 use crate::scaler::Scaler;
 use crate::schema::{Role, Schema};
+use crate::source::Input;
 use outlet::Outlet;
 use stage::StageTimes;
 use start::{Prepared, Saved};
@@ -63,7 +64,7 @@ pub struct Outcome {
     pub elapsed: Duration,
     /// Time of each stage, in the order of the flow.
     pub stages: Vec<StageTimes>,
-    /// Set when the run was stopped because too many records were rejected.
+    /// What ended the stream early: an input that could not be read on, or too many rejected records.
     pub stopped: Option<Error>,
 }
 
@@ -72,21 +73,18 @@ pub struct Outcome {
 /// `observe` is called from time to time, at least once a chunk.
 ///
 /// # Errors
-/// Anything that keeps the run from its end, but for too many rejections, which end it early.
+/// Anything after which the state or the outputs cannot be relied on; see [`Outcome::stopped`] for the rest.
 pub fn run(plan: &Plan, saved: Option<Saved>, observe: &mut dyn FnMut(Status<'_>)) -> Result<Outcome> {
     let started = Instant::now();
+    plan.inputs.iter().try_for_each(Input::check)?;
     outlet::check(plan)?;
-    let Prepared { source, head, schema, inferred, settings, first_version, opened, batcher } =
+    let Prepared { mut source, head, schema, inferred, settings, first_version, opened, batcher } =
         start::prepare(plan, saved)?;
+    source.fit(head.as_ref().map_or(&[], |head| head.text()));
     let mut engine = Engine::new(batcher, opened.learner, plan.max_rejected);
     let outlet = Outlet::create(plan, &schema)?;
 
-    let flow = flow::run(plan, source, head, &schema, &mut engine, outlet, started, observe);
-    let (stages, stopped) = match flow {
-        Ok(stages) => (stages, None),
-        Err((error, stages)) if error.kind() == ErrorKind::TooManyRejected => (stages, Some(error)),
-        Err((error, _)) => return Err(error),
-    };
+    let ended = flow::run(plan, source, head, &schema, &mut engine, outlet, started, observe)?;
 
     Ok(Outcome {
         counts: engine.counts().clone(),
@@ -100,7 +98,7 @@ pub fn run(plan: &Plan, saved: Option<Saved>, observe: &mut dyn FnMut(Status<'_>
         device: opened.device,
         device_reason: opened.why,
         elapsed: started.elapsed(),
-        stages,
-        stopped,
+        stages: ended.stages,
+        stopped: ended.stopped,
     })
 }

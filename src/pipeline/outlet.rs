@@ -1,8 +1,9 @@
 //! Where results go: rejected records straight to their file, predictions to the thread that writes them.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::stage::{StageClock, StageTimes};
 use crate::config::Plan;
@@ -66,16 +67,19 @@ fn file_of(path: &Path) -> Result<Option<PathBuf>> {
     }
 }
 
-/// Micro-batches that may wait for the writer, for each chunk that may wait elsewhere: a write to disk takes long now
-/// and then, and without its features a micro-batch is small.
-const WAITING: usize = 64;
+/// Records that may wait for the writer: a write to disk takes long now and then.
+const WAITING: usize = 64 * 1024;
+
+/// How long the writer waits for more before it hands over what it has.
+const IDLE: Duration = Duration::from_millis(20);
 
 /// The files of a run, opened before its first record.
 pub struct Outlet {
     rejected: Option<RejectedWriter>,
     predictions: Option<PredictionWriter>,
     source_names: Vec<String>,
-    queue: usize,
+    /// Micro-batches that may wait for the writer.
+    waiting: usize,
 }
 
 /// The engine's end.
@@ -85,7 +89,7 @@ pub struct EngineSink {
     to_writer: Option<Sender<Scored>>,
     spare: Receiver<Scored>,
     /// Time spent waiting for the writer.
-    pub(super) waited: std::time::Duration,
+    pub(super) waited: Duration,
 }
 
 /// The writing thread's end.
@@ -104,21 +108,21 @@ impl Outlet {
             rejected: outputs.rejected.as_deref().map(RejectedWriter::create).transpose()?,
             predictions: outputs.predictions.as_deref().map(|path| PredictionWriter::create(path, id)).transpose()?,
             source_names: plan.inputs.iter().map(|input| input.name()).collect(),
-            queue: plan.queue,
+            waiting: (WAITING / plan.settings.batch).clamp(2, WAITING),
         })
     }
 
     /// The engine's end, and the writer's where predictions are wanted.
     pub fn split(self) -> (EngineSink, Option<Writer>) {
-        let (to_writer, scored) = bounded(self.queue * WAITING);
-        let (to_engine, spare) = bounded(self.queue * WAITING + 2);
+        let (to_writer, scored) = bounded(self.waiting);
+        let (to_engine, spare) = bounded(self.waiting + 2);
         let writer = self.predictions.map(|predictions| Writer { predictions, scored, spare: to_engine });
         let sink = EngineSink {
             rejected: self.rejected,
             source_names: self.source_names,
             to_writer: writer.is_some().then_some(to_writer),
             spare,
-            waited: std::time::Duration::ZERO,
+            waited: Duration::ZERO,
         };
         (sink, writer)
     }
@@ -129,7 +133,7 @@ impl Sink for EngineSink {
         let Some(to_writer) = &self.to_writer else { return Ok(Some(scored)) };
         let features = take_features(&mut scored.batch);
         if let Err(full) = to_writer.try_send(scored) {
-            let waiting = std::time::Instant::now();
+            let waiting = Instant::now();
             // The writer goes away only when it failed; its own error is the one that is reported.
             to_writer.send(full.into_inner()).map_err(|_| writer_gone())?;
             self.waited += waiting.elapsed();
@@ -161,8 +165,18 @@ impl Writer {
         (clock.times(), outcome)
     }
 
+    /// The next micro-batch; while there is none, everything so far is handed to whoever reads it.
+    fn next_scored(&mut self) -> Result<Option<Scored>> {
+        match self.scored.recv_timeout(IDLE) {
+            Ok(scored) => return Ok(Some(scored)),
+            Err(RecvTimeoutError::Disconnected) => return Ok(None),
+            Err(RecvTimeoutError::Timeout) => self.predictions.flush()?,
+        };
+        Ok(self.scored.recv().ok())
+    }
+
     fn write_all(&mut self, clock: &mut StageClock) -> Result<()> {
-        while let Ok(scored) = self.scored.recv() {
+        while let Some(scored) = self.next_scored()? {
             clock.was_starved();
             self.predictions.write(&scored)?;
             clock.worked();

@@ -199,39 +199,6 @@ fn flow(logit: f32, label: f32, time: f32, curvature: f32) -> (f32, f32) {
     (residual as f32, ((loss(start) - loss(end)) / curvature) as f32)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// One step after the other, however long it takes.
-    fn plainly(mut logit: f64, label: f64, weight: u32, curvature: f64) -> (f64, f64) {
-        let (mut residual, mut squared) = (0.0, 0.0);
-        for _ in 0..weight {
-            let one = 1.0 / (1.0 + (-logit).exp()) - label;
-            logit = (logit - one * curvature).clamp(-30.0, 30.0);
-            residual += one;
-            squared += one * one;
-        }
-        (residual, squared)
-    }
-
-    #[test]
-    fn a_large_weight_is_about_as_many_repetitions() {
-        for curvature in [1e-4, 0.01, 0.3, 2.0] {
-            for (logit, label) in [(0.0, 1.0), (0.0, 0.0), (3.0, 0.0), (-5.0, 1.0), (4.0, 1.0)] {
-                for weight in [65, 300, 20_000] {
-                    let (residual, squared) = repeat(logit, label, weight as f32, curvature);
-                    let expected = plainly(logit.into(), label.into(), weight, curvature.into());
-                    // After 64 steps the ones that follow differ little from each other: within one of them.
-                    let near = |is: f32, should: f64| (f64::from(is) - should).abs() < 0.02 * should.abs() + 0.02;
-                    let case = format!("{logit} {label} {weight} {curvature}: {residual} {squared} for {expected:?}");
-                    assert!(near(residual, expected.0) && near(squared, expected.1), "{case}");
-                }
-            }
-        }
-    }
-}
-
 #[inline(always)]
 fn step_dense<R: Rule>(
     rule: R,
@@ -296,5 +263,38 @@ impl Scratch {
         self.dense_rate.resize(width, 0.0);
         self.dense_weight.resize(width, 0.0);
         self.dense_squared.resize(width, 0.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One step after the other, however long it takes.
+    fn plainly(mut logit: f64, label: f64, weight: u32, curvature: f64) -> (f64, f64) {
+        let (mut residual, mut squared) = (0.0, 0.0);
+        for _ in 0..weight {
+            let one = 1.0 / (1.0 + (-logit).exp()) - label;
+            logit = (logit - one * curvature).clamp(-30.0, 30.0);
+            residual += one;
+            squared += one * one;
+        }
+        (residual, squared)
+    }
+
+    #[test]
+    fn a_large_weight_is_about_as_many_repetitions() {
+        for curvature in [1e-4, 0.01, 0.3, 2.0] {
+            for (logit, label) in [(0.0, 1.0), (0.0, 0.0), (3.0, 0.0), (-5.0, 1.0), (4.0, 1.0)] {
+                for weight in [65, 300, 20_000] {
+                    let (residual, squared) = repeat(logit, label, weight as f32, curvature);
+                    let expected = plainly(logit.into(), label.into(), weight, curvature.into());
+                    // After 64 steps the ones that follow differ little from each other: within one of them.
+                    let near = |is: f32, should: f64| (f64::from(is) - should).abs() < 0.02 * should.abs() + 0.02;
+                    let case = format!("{logit} {label} {weight} {curvature}: {residual} {squared} for {expected:?}");
+                    assert!(near(residual, expected.0) && near(squared, expected.1), "{case}");
+                }
+            }
+        }
     }
 }
