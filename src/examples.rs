@@ -38,10 +38,6 @@ pub enum LabelToken {
 /// The encoded records of one chunk, before anything that depends on their order.
 #[derive(Debug, Default)]
 pub struct Examples {
-    /// Place of their chunk in the stream.
-    pub sequence: u64,
-    /// Which source of the run, from 0.
-    pub source: u32,
     /// Bytes of text they were read from.
     pub bytes: u64,
     /// Number of examples.

@@ -41,8 +41,6 @@ impl Encoder {
     /// Encodes `records` into `examples`, whose buffers are used again; the matrix of numbers is handed over.
     pub fn encode(&self, records: &mut Records, examples: &mut Examples) {
         examples.clear();
-        examples.sequence = records.chunk.sequence;
-        examples.source = records.chunk.source;
         examples.bytes = records.chunk.len as u64;
         examples.seen = records.seen;
         examples.best_loss = records.chunk.best_loss;

@@ -289,6 +289,15 @@ mod tests {
     }
 
     #[test]
+    fn a_chunk_that_is_used_again_does_not_grow() {
+        let text = b"1,2\n".repeat(1000);
+        let mut chunk = Chunk { bytes: vec![b'x'; 10 * CHUNK], ..Chunk::default() };
+        Chunker::new(Box::new(std::io::Cursor::new(text)), "test".into(), b',', Eager::Never).fill(&mut chunk).unwrap();
+        assert_eq!(chunk.bytes.len(), chunk.len + PADDING);
+        assert!(chunk.bytes[chunk.len..].iter().all(|&byte| byte == 0));
+    }
+
+    #[test]
     fn a_byte_order_mark_is_passed_over() {
         let chunks = chunks(b"\xef\xbb\xbfa,b\n", 64, Eager::Never);
         assert_eq!((chunks[0].text(), chunks[0].offset), (&b"a,b\n"[..], 3));
