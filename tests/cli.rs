@@ -164,6 +164,15 @@ fn a_summary_for_people_is_on_standard_error() {
 }
 
 #[test]
+fn a_run_too_short_to_be_judged_has_no_bottleneck() {
+    let folder = Folder::new();
+    folder.file("in.csv", "y,x\n1,1\n0,2\n");
+    let stderr = folder.run("train in.csv --label y --device cpu --hash-bits 4 --summary s.json").fine().stderr;
+    assert!(stderr.ends_with("too short to say what held it up\n") && !stderr.contains("bound"), "{stderr}");
+    assert_eq!(folder.json("s.json")["bottleneck"], "none");
+}
+
+#[test]
 fn a_quiet_run_prints_nothing() {
     let folder = with_model();
     for line in

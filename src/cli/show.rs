@@ -9,7 +9,7 @@ use crate::pipeline::stage::StageTimes;
 use crate::pipeline::{Outcome, Status};
 use crate::report;
 use crate::report::progress::{Progress, Tick};
-use crate::report::verdict::verdict;
+use crate::report::verdict::{bound_so_far, verdict};
 use crate::schema::Role;
 use crate::sink::summary::{StageTime, Summary};
 
@@ -33,13 +33,14 @@ impl Live {
             return;
         }
         let since_last = metrics.take_since_last();
-        let (bottleneck, _) = verdict(&times(stages), cores());
+        // A run under way knows the time of its engine alone.
+        let bound = times(stages).first().map_or_else(String::new, |(name, time)| bound_so_far(name, time));
         let tick = Tick {
             records,
             log_loss: metrics.total.log_loss.mean(),
             since_last: since_last.log_loss.mean(),
             records_per_s: rate(counts.records, elapsed),
-            bottleneck: if elapsed > Duration::from_secs(1) { &bottleneck } else { "" },
+            bound: if elapsed > Duration::from_secs(1) { &bound } else { "" },
             bytes: counts.bytes,
             last: metrics.last,
         };

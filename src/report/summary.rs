@@ -5,7 +5,7 @@
 use std::fmt::Write;
 
 use super::number::{NOT_AVAILABLE, bytes, count, duration, figure, percent, quantity};
-use super::verdict::verdict;
+use super::verdict::{is_short, verdict};
 use crate::learner::Update;
 use crate::sink::summary::Summary;
 
@@ -126,17 +126,21 @@ fn inferred(columns: &[(String, String)]) -> String {
     roles.iter().map(of_role).collect::<Vec<_>>().join("; ")
 }
 
-/// Where the time went, and the verdict.
+/// Where the time went, and the verdict; of a short run there is nothing to tell.
 fn stages(s: &Summary) -> String {
     if s.stages.is_empty() {
         return String::new();
+    }
+    let sentence = verdict(&s.stages, s.cores).1 + "\n";
+    if is_short(&s.stages) {
+        return sentence;
     }
     let mut text = format!("{:<12}{:>7} {:>8} {:>8} {:>8}\n", "stage", "threads", "busy", "starved", "blocked");
     for (name, time) in &s.stages {
         let [busy, starved, blocked] = [time.busy(), time.starved(), time.blocked()].map(percent);
         append(&mut text, format_args!("{name:<12}{:>7} {busy:>8} {starved:>8} {blocked:>8}\n", time.threads));
     }
-    text + &verdict(&s.stages, s.cores).1 + "\n"
+    text + &sentence
 }
 
 fn remarks(s: &Summary) -> String {
@@ -215,6 +219,15 @@ warning: something to know
         assert!(text.contains("log loss    n.a.       best constant n.a.\n"), "{text}");
         assert!(text.contains("device      n.a.\n"), "{text}");
         assert!(!text.contains("\n\n\n") && !text.contains("stage"), "{text}");
+    }
+
+    #[test]
+    fn a_short_run_has_no_table_of_stages() {
+        let mut summary = full();
+        let time = StageTime { busy_s: 0.05, starved_s: 0.01, blocked_s: 0.0, threads: 1 };
+        summary.stages = vec![("source".into(), time), ("engine".into(), time)];
+        let text = text(&summary);
+        assert!(text.contains("\n\ntoo short to say what held it up\n") && !text.contains("busy"), "{text}");
     }
 
     #[test]
