@@ -156,11 +156,22 @@ fn a_summary_for_people_is_on_standard_error() {
     {
         assert!(stderr.contains(word), "{word} is missing in {stderr}");
     }
-    assert!(
-        stderr.contains("inferred    event time, not a feature time; numeric hour, price; 5 categorical"),
-        "{stderr}"
-    );
     assert!(!stderr.contains('\u{1b}'), "no colours or bars where there is no terminal");
+}
+
+#[test]
+fn what_was_inferred_is_said_before_the_first_record() {
+    let folder = with_model();
+    let line = "inferred: event time (not a feature) time; numeric hour, price; \
+                categorical user, ad, site, device, position\n";
+    let stderr = folder.run(&format!("train clicks.csv {ROLES}")).fine().stderr;
+    assert!(stderr.starts_with(line), "{stderr}");
+    // What was named is not listed.
+    let named = format!("train clicks.csv {ROLES} --time time --categorical hour,user,ad,site,device,position");
+    let stderr = folder.run(&named).fine().stderr;
+    assert!(stderr.starts_with("inferred: numeric price\n"), "{stderr}");
+    let stderr = folder.run(&format!("{named} --log price")).fine().stderr;
+    assert!(!stderr.contains("inferred"), "{stderr}");
 }
 
 #[test]

@@ -27,7 +27,10 @@ pub(super) fn progress(plan: &Plan, quiet: bool) -> Live {
 impl Live {
     /// Shows where a run stands, if it is time.
     pub(super) fn observe(&mut self, status: Status<'_>) {
-        let Status { counts, metrics, elapsed, stages } = status;
+        let Status { counts, metrics, elapsed, stages, inferred } = status;
+        if !inferred.is_empty() {
+            self.0.note(&format!("inferred: {}", report::summary::inferred(&named_roles(inferred))));
+        }
         let records = metrics.total.records;
         if !self.0.due(records, elapsed) {
             return;
@@ -89,7 +92,7 @@ pub(super) fn summary(plan: &Plan, outcome: &Outcome) -> Summary {
         best_possible_log_loss: counts.best_loss.filter(|b| b.records > 0).map(|b| b.loss / b.records as f64),
         rejected_by_reason: counts.by_reason.iter().map(|(reason, &count)| (reason.name(), count)).collect(),
         threads: plan.threads as u64,
-        inferred_columns: outcome.inferred.iter().map(|(name, role)| (name.clone(), role_name(*role).into())).collect(),
+        inferred_columns: named_roles(&outcome.inferred),
         ..Summary::new(&outcome.settings, &outcome.metrics)
     };
     if counts.records == 0 {
@@ -101,11 +104,15 @@ pub(super) fn summary(plan: &Plan, outcome: &Outcome) -> Summary {
     summary.timed(outcome.elapsed.as_secs_f64(), counts.bytes)
 }
 
+fn named_roles(inferred: &[(String, Role)]) -> Vec<(String, String)> {
+    inferred.iter().map(|(name, role)| (name.clone(), role_name(*role).to_owned())).collect()
+}
+
 fn role_name(role: Role) -> &'static str {
     match role {
         Role::Numeric => "numeric",
         Role::Categorical => "categorical",
-        Role::Time => "event time, not a feature",
+        Role::Time => "event time (not a feature)",
         Role::Label => "label",
         Role::Weight => "weight",
         Role::Id => "id",

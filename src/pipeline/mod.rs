@@ -34,6 +34,8 @@ pub struct Status<'a> {
     pub elapsed: Duration,
     /// Time of the engine so far.
     pub stages: &'a [StageTimes],
+    /// The columns whose role was inferred, in the first look, before the first record.
+    pub inferred: &'a [(String, Role)],
 }
 
 /// What a run leaves behind.
@@ -81,6 +83,8 @@ pub fn run(plan: &Plan, saved: Option<Saved>, observe: &mut dyn FnMut(Status<'_>
     let mut engine = Engine::new(batcher, opened.learner, plan.max_rejected);
     let outlet = Outlet::create(plan, &schema)?;
 
+    let (counts, metrics) = engine.progress();
+    observe(Status { counts, metrics, elapsed: started.elapsed(), stages: &[], inferred: &inferred });
     let flow = flow::run(plan, source, head, &schema, &mut engine, outlet, started, observe);
     let (stages, stopped) = match flow {
         Ok(stages) => (stages, None),

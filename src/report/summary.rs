@@ -93,9 +93,6 @@ fn setup(s: &Summary) -> String {
         &mut text,
         format_args!("device      {}{why}\n", if s.device.is_empty() { NOT_AVAILABLE } else { &s.device }),
     );
-    if !s.inferred_columns.is_empty() {
-        append(&mut text, format_args!("inferred    {}\n", inferred(&s.inferred_columns)));
-    }
     text
 }
 
@@ -107,8 +104,15 @@ fn by_reason(s: &Summary) -> String {
     if named.is_empty() { String::new() } else { format!(" ({})", named.join(", ")) }
 }
 
-/// How many columns of each role were inferred, by name where they are few.
-fn inferred(columns: &[(String, String)]) -> String {
+/// Columns by the role that was inferred for them; the first names where there are many.
+///
+/// ```
+/// let columns = [("hour", "categorical"), ("price", "numeric"), ("ad", "categorical")];
+/// let columns = columns.map(|(name, role)| (name.to_owned(), role.to_owned()));
+/// assert_eq!(tidemill::report::summary::inferred(&columns), "categorical hour, ad; numeric price");
+/// ```
+pub fn inferred(columns: &[(String, String)]) -> String {
+    const SHOWN: usize = 8;
     let mut roles: Vec<&str> = Vec::new();
     for (_, role) in columns {
         if !roles.contains(&role.as_str()) {
@@ -117,11 +121,9 @@ fn inferred(columns: &[(String, String)]) -> String {
     }
     let of_role = |role: &&str| {
         let names: Vec<&str> = columns.iter().filter(|c| c.1 == **role).map(|c| c.0.as_str()).collect();
-        if names.len() <= 4 {
-            format!("{role} {}", names.join(", "))
-        } else {
-            format!("{} {role} columns", names.len())
-        }
+        let more = names.len().saturating_sub(SHOWN);
+        let shown = names[..names.len() - more].join(", ");
+        if more == 0 { format!("{role} {shown}") } else { format!("{role} {shown} and {} more", count(more as u64)) }
     };
     roles.iter().map(of_role).collect::<Vec<_>>().join("; ")
 }
@@ -198,7 +200,6 @@ records     1,234,567 labelled, 12 rejected (not_a_number 10, field_count 2)
 updates     1,234,567, model version 2,469,134
 learner     update record, batch 256, adagrad, learning rate 0.1, l2 0.000001, 2^18 weights
 device      cpu: no GPU adapter was found
-inferred    label click; numeric age; categorical site
 
 stage       threads     busy  starved  blocked
 source            1    6.7 %      0 %     93 %
@@ -231,9 +232,9 @@ warning: something to know
     }
 
     #[test]
-    fn many_inferred_columns_are_counted() {
+    fn of_many_inferred_columns_the_first_are_named() {
         let columns: Vec<_> =
-            (0..9).map(|i| (format!("c{i}"), if i < 2 { "label" } else { "numeric" }.into())).collect();
-        assert_eq!(inferred(&columns), "label c0, c1; 7 numeric columns");
+            (0..1012).map(|i| (format!("c{i}"), if i < 2 { "label" } else { "numeric" }.into())).collect();
+        assert_eq!(inferred(&columns), "label c0, c1; numeric c2, c3, c4, c5, c6, c7, c8, c9 and 1,002 more");
     }
 }
