@@ -266,6 +266,18 @@ fn predicting_gives_what_the_model_file_says() {
 }
 
 #[test]
+fn predicting_shows_the_options_that_the_model_learned_by() {
+    let folder = with_model();
+    let line = "--update batch --batch 100 --optimizer ftrl --learning-rate 0.2 --l2 0.5 --model other";
+    folder.run(&format!("train clicks.csv {ROLES} {line}")).fine();
+    let stderr = folder.run("predict --model other clicks.csv --predictions p.csv --summary s.json").fine().stderr;
+    let expected = "\nmodel       update batch, batch 100, ftrl, learning rate 0.2, l2 0.5, 2^12 weights\n";
+    assert!(stderr.contains(expected) && !stderr.contains("learner"), "{stderr}");
+    let summary = folder.json("s.json");
+    assert_eq!((&summary["update"], &summary["batch"], &summary["updates"]), (&"batch".into(), &100.into(), &0.into()));
+}
+
+#[test]
 fn predicting_needs_no_label() {
     let folder = with_model();
     let with = folder.run("predict --model model clicks.csv --quiet").fine();

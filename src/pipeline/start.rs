@@ -6,7 +6,7 @@ use crate::encoder::infer::{self, Named};
 use crate::encoder::label::LabelRule;
 use crate::error::{Error, Result};
 use crate::learner::device::{self, Opened};
-use crate::learner::{Model, Settings, Shape};
+use crate::learner::{Model, Settings, Shape, Update};
 use crate::parser::csv;
 use crate::record::Chunk;
 use crate::scaler::Scaler;
@@ -25,6 +25,10 @@ pub struct Saved {
     pub schema: Schema,
     /// How it read labels.
     pub label: LabelRule,
+    /// The unit in which it learned.
+    pub update: Update,
+    /// The micro-batch in which it learned.
+    pub batch: usize,
 }
 
 /// A run before its first record.
@@ -37,7 +41,7 @@ pub struct Prepared {
     pub schema: Schema,
     /// The columns whose role was inferred.
     pub inferred: Vec<(String, Role)>,
-    /// How to learn.
+    /// How to learn, or how the model to predict with has learned.
     pub settings: Settings,
     /// Updates that the model has behind it.
     pub first_version: u64,
@@ -63,6 +67,7 @@ pub fn prepare(plan: &Plan, saved: Option<Saved>) -> Result<Prepared> {
         Some(saved) => (schema_for(plan, &saved.schema, seen)?, Vec::new()),
     };
     let frozen = saved.is_some();
+    let learned = saved.as_ref().map(|saved| (saved.update, saved.batch));
     let (model, scaler) = match saved {
         Some(saved) => (saved.model, saved.scaler),
         None => fresh(&plan.settings, &schema),
@@ -71,6 +76,8 @@ pub fn prepare(plan: &Plan, saved: Option<Saved>) -> Result<Prepared> {
     let first_version = model.updates;
     let opened = device::open(&plan.device, model, settings)?;
     let batcher = Batcher::new(settings.batch, schema.stride(), scaler, !frozen);
+    let (update, batch) = learned.unwrap_or((settings.update, settings.batch));
+    let settings = Settings { update, batch, ..settings };
     Ok(Prepared { source, head, schema, inferred, settings, first_version, opened, batcher })
 }
 

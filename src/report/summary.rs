@@ -84,10 +84,12 @@ fn setup(s: &Summary) -> String {
         &mut text,
         format_args!("records     {labelled} labelled, {} rejected{}\n", count(s.rejected), by_reason(s)),
     );
+    let updates = if s.frozen { "none, nothing is learned".into() } else { updates };
     append(&mut text, format_args!("updates     {updates}, model version {}\n", count(s.model_version)));
+    let whose = if s.frozen { "model" } else { "learner" };
     append(
         &mut text,
-        format_args!("learner     update {unit}, batch {}, {learned}, 2^{} weights\n", s.batch, s.hash_bits),
+        format_args!("{whose:<12}update {unit}, batch {}, {learned}, 2^{} weights\n", s.batch, s.hash_bits),
     );
     append(
         &mut text,
@@ -229,6 +231,15 @@ warning: something to know
         summary.stages = vec![("source".into(), time), ("engine".into(), time)];
         let text = text(&summary);
         assert!(text.contains("\n\ntoo short to say what held it up\n") && !text.contains("busy"), "{text}");
+    }
+
+    #[test]
+    fn predicting_shows_how_the_model_has_learned() {
+        let mut summary = full();
+        summary.frozen = true;
+        let text = text(&summary);
+        assert!(text.contains("\nmodel       update record, batch 256, adagrad") && !text.contains("learner     up"), "{text}");
+        assert!(text.contains("\nupdates     none, nothing is learned, model version 2,469,134\n"), "{text}");
     }
 
     #[test]
