@@ -185,17 +185,17 @@ impl Plan {
     }
 
     /// What the user said about columns.
-    pub fn named(&self) -> Named<'_> {
-        let source = &self.options.source;
+    pub fn named(&self) -> Named {
+        let source = self.options.source.clone();
         Named {
-            label: source.label.as_deref(),
-            weight: source.weight.as_deref(),
-            id: source.id.as_deref(),
-            time: source.time.as_deref(),
-            numeric: source.numeric.as_deref().unwrap_or_default(),
-            categorical: source.categorical.as_deref().unwrap_or_default(),
-            ignore: source.ignore.as_deref().unwrap_or_default(),
-            log: source.log.as_deref().unwrap_or_default(),
+            label: source.label,
+            weight: source.weight,
+            id: source.id,
+            time: source.time,
+            numeric: source.numeric.unwrap_or_default(),
+            categorical: source.categorical.unwrap_or_default(),
+            ignore: source.ignore.unwrap_or_default(),
+            log: source.log.unwrap_or_default(),
         }
     }
 }

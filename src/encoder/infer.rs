@@ -10,23 +10,23 @@ pub const SAMPLE: usize = 1000;
 
 /// What the user said about columns; the rest is inferred.
 #[derive(Debug, Clone, Default)]
-pub struct Named<'a> {
+pub struct Named {
     /// Column to learn.
-    pub label: Option<&'a str>,
+    pub label: Option<String>,
     /// Column of example weights.
-    pub weight: Option<&'a str>,
+    pub weight: Option<String>,
     /// Column carried into the predictions.
-    pub id: Option<&'a str>,
+    pub id: Option<String>,
     /// Column of the event time.
-    pub time: Option<&'a str>,
+    pub time: Option<String>,
     /// Columns to take as numbers.
-    pub numeric: &'a [String],
+    pub numeric: Vec<String>,
     /// Columns to take as text.
-    pub categorical: &'a [String],
+    pub categorical: Vec<String>,
     /// Columns to leave out.
-    pub ignore: &'a [String],
+    pub ignore: Vec<String>,
     /// Numeric columns to take the logarithm of.
-    pub log: &'a [String],
+    pub log: Vec<String>,
 }
 
 /// The schema, and the columns whose role was inferred rather than named.
@@ -36,7 +36,7 @@ pub struct Named<'a> {
 pub fn infer(
     names: &[String],
     sample: &[Vec<Vec<u8>>],
-    named: &Named<'_>,
+    named: &Named,
     delimiter: u8,
     header: bool,
 ) -> Result<(Schema, Vec<(String, Role)>)> {
@@ -56,12 +56,12 @@ pub fn infer(
 }
 
 /// Writes the named roles down.
-fn assign(names: &[String], roles: &mut [Option<Role>], named: &Named<'_>) -> Result<()> {
+fn assign(names: &[String], roles: &mut [Option<Role>], named: &Named) -> Result<()> {
     let single = [
-        (named.label, Role::Label, "--label"),
-        (named.weight, Role::Weight, "--weight"),
-        (named.id, Role::Id, "--id"),
-        (named.time, Role::Time, "--time"),
+        (&named.label, Role::Label, "--label"),
+        (&named.weight, Role::Weight, "--weight"),
+        (&named.id, Role::Id, "--id"),
+        (&named.time, Role::Time, "--time"),
     ];
     for (name, role, flag) in single {
         if let Some(name) = name {
@@ -69,9 +69,9 @@ fn assign(names: &[String], roles: &mut [Option<Role>], named: &Named<'_>) -> Re
         }
     }
     let lists = [
-        (named.numeric, Role::Numeric, "--numeric"),
-        (named.categorical, Role::Categorical, "--categorical"),
-        (named.ignore, Role::Ignored, "--ignore"),
+        (&named.numeric, Role::Numeric, "--numeric"),
+        (&named.categorical, Role::Categorical, "--categorical"),
+        (&named.ignore, Role::Ignored, "--ignore"),
     ];
     for (list, role, flag) in lists {
         for name in list {
@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn numbers_timestamps_and_text_are_told_apart() {
         let sample = rows("1,2.5,2024-05-01T10:00:00,red,,0\n0,,2024-05-01 10:00:01,7,,1\n");
-        let named = Named { label: Some("y"), ..Named::default() };
+        let named = Named { label: Some("y".into()), ..Named::default() };
         let (schema, inferred) = infer(&names("y,a,when,b,empty,flag"), &sample, &named, b',', true).unwrap();
         let roles: Vec<_> = schema.columns.iter().map(|column| column.role).collect();
         assert_eq!(
@@ -157,22 +157,21 @@ mod tests {
     #[test]
     fn numbers_that_cannot_be_learned_do_not_make_a_column_text() {
         let sample = rows("1,1,inf\n0,inf,nan\n1,1e39,inf\n");
-        let named = Named { label: Some("y"), ..Named::default() };
+        let named = Named { label: Some("y".into()), ..Named::default() };
         let (schema, _) = infer(&names("y,some,all"), &sample, &named, b',', true).unwrap();
         assert_eq!((schema.columns[1].role, schema.columns[2].role), (Role::Numeric, Role::Categorical));
     }
 
     #[test]
     fn a_name_that_is_not_there_is_refused_with_the_names_that_are() {
-        let named = Named { label: Some("clicked"), ..Named::default() };
+        let named = Named { label: Some("clicked".into()), ..Named::default() };
         let error = infer(&names("click,age"), &[], &named, b',', true).unwrap_err().to_string();
         assert!(error.contains("clicked") && error.contains("click, age"), "{error}");
     }
 
     #[test]
     fn a_column_has_one_role() {
-        let list = [String::from("age")];
-        let named = Named { label: Some("age"), numeric: &list, ..Named::default() };
+        let named = Named { label: Some("age".into()), numeric: vec!["age".into()], ..Named::default() };
         assert!(infer(&names("click,age"), &[], &named, b',', true).is_err());
     }
 }

@@ -4,6 +4,7 @@
 //! predictions. Siblings: [`flow`] (threads and channels), [`stage`] (how a thread spends its time), [`start`] (what
 //! is needed before the first record), [`outlet`] (where results go) and [`saved`] (a run as a model file and back).
 
+mod columns;
 pub mod flow;
 pub mod outlet;
 pub mod saved;
