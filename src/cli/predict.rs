@@ -7,7 +7,7 @@ use clap::Args;
 use super::{Verbosity, show};
 use crate::config::{LearnerOptions, Options, OutputOptions, Plan, SourceOptions, options::Format};
 use crate::error::Result;
-use crate::pipeline::{self, saved};
+use crate::pipeline::{self, saved, summary};
 use crate::sink::model::SavedModel;
 use crate::source::Input;
 
@@ -59,7 +59,7 @@ pub(super) fn run(args: PredictArgs) -> Result<()> {
     let outcome = pipeline::run(&plan, Some(saved), &mut |status| progress.observe(status))?;
     progress.finish();
 
-    let summary = show::summary(&plan, &outcome);
+    let summary = summary::of(&plan, &outcome);
     show::end(&plan, &summary, quiet)?;
     outcome.stopped.map_or(Ok(()), Err)
 }

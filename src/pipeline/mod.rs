@@ -2,7 +2,8 @@
 //!
 //! The only place with threads and channels: a reader, N ingest threads, the engine, and one thread that writes
 //! predictions. Siblings: [`flow`] (threads and channels), [`stage`] (how a thread spends its time), [`start`] (what
-//! is needed before the first record), [`outlet`] (where results go) and [`saved`] (a run as a model file and back).
+//! is needed before the first record, the columns among it), [`outlet`] (where results go), [`saved`] (a run as a model
+//! file and back) and [`summary`] (a run in numbers).
 
 mod columns;
 pub mod flow;
@@ -10,6 +11,7 @@ pub mod outlet;
 pub mod saved;
 pub mod stage;
 pub mod start;
+pub mod summary;
 
 use std::time::{Duration, Instant};
 

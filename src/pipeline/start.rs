@@ -10,8 +10,8 @@ use crate::learner::{Model, Settings, Shape, Update};
 use crate::record::Chunk;
 use crate::scaler::Scaler;
 use crate::schema::{Role, Schema};
-use crate::source::chunker::Eager;
 use crate::source::Source;
+use crate::source::chunker::Eager;
 
 /// A model to predict with.
 #[derive(Debug)]

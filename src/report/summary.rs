@@ -238,7 +238,10 @@ warning: something to know
         let mut summary = full();
         summary.frozen = true;
         let text = text(&summary);
-        assert!(text.contains("\nmodel       update record, batch 256, adagrad") && !text.contains("learner     up"), "{text}");
+        assert!(
+            text.contains("\nmodel       update record, batch 256, adagrad") && !text.contains("learner     up"),
+            "{text}"
+        );
         assert!(text.contains("\nupdates     none, nothing is learned, model version 2,469,134\n"), "{text}");
     }
 
