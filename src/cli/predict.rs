@@ -26,6 +26,18 @@ pub(super) struct PredictArgs {
     /// Names of the columns, for inputs without a header line
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     columns: Option<Vec<String>>,
+    /// Column of the labels to score by [default: the model's, where the input has it]
+    #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
+    label: Option<String>,
+    /// Label value of the positive class; any other value is the negative one [default: as the model learned]
+    #[arg(long, value_name = "VALUE", help_heading = "Columns")]
+    positive: Option<String>,
+    /// Column of example weights [default: the model's, where the input has it]
+    #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
+    weight: Option<String>,
+    /// Column carried into the predictions [default: the model's, where the input has it]
+    #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
+    id: Option<String>,
     /// One row a record: .csv or .jsonl [default: - (standard output, as CSV)]
     #[arg(long, value_name = "FILE")]
     predictions: Option<String>,
@@ -50,7 +62,10 @@ pub(super) fn run(args: PredictArgs) -> Result<()> {
     let saved = saved::to_predict(SavedModel::read(&args.model)?)?;
     let quiet = args.verbosity.quiet;
     let inputs = args.inputs.clone();
-    let mut plan = Plan { label: saved.label.clone(), ..Plan::new(options(args), &inputs)? };
+    let mut plan = Plan::new(options(args), &inputs)?;
+    if plan.options.source.positive.is_none() {
+        plan.label = saved.label.clone();
+    }
     if plan.options.source.format.is_none() && plan.inputs.first() == Some(&Input::Stdin) {
         plan.delimiter = saved.schema.delimiter; // a pipe has no extension that could tell
     }
@@ -66,7 +81,15 @@ pub(super) fn run(args: PredictArgs) -> Result<()> {
 
 fn options(args: PredictArgs) -> Options {
     Options {
-        source: SourceOptions { format: args.format, columns: args.columns, ..SourceOptions::default() },
+        source: SourceOptions {
+            format: args.format,
+            columns: args.columns,
+            label: args.label,
+            positive: args.positive,
+            weight: args.weight,
+            id: args.id,
+            ..SourceOptions::default()
+        },
         learner: LearnerOptions { threads: args.threads, ..LearnerOptions::default() },
         output: OutputOptions {
             predictions: Some(args.predictions.unwrap_or_else(|| "-".into())),

@@ -29,6 +29,18 @@ pub struct Named {
     pub log: Vec<String>,
 }
 
+impl Named {
+    /// What takes one column each, with its role and its flag.
+    pub fn single(&self) -> [(Option<&str>, Role, &'static str); 4] {
+        [
+            (self.label.as_deref(), Role::Label, "--label"),
+            (self.weight.as_deref(), Role::Weight, "--weight"),
+            (self.id.as_deref(), Role::Id, "--id"),
+            (self.time.as_deref(), Role::Time, "--time"),
+        ]
+    }
+}
+
 /// The schema, and the columns whose role was inferred rather than named.
 ///
 /// # Errors
@@ -57,13 +69,7 @@ pub fn infer(
 
 /// Writes the named roles down.
 fn assign(names: &[String], roles: &mut [Option<Role>], named: &Named) -> Result<()> {
-    let single = [
-        (&named.label, Role::Label, "--label"),
-        (&named.weight, Role::Weight, "--weight"),
-        (&named.id, Role::Id, "--id"),
-        (&named.time, Role::Time, "--time"),
-    ];
-    for (name, role, flag) in single {
+    for (name, role, flag) in named.single() {
         if let Some(name) = name {
             set(names, roles, name, role, flag)?;
         }
@@ -85,18 +91,45 @@ fn assign(names: &[String], roles: &mut [Option<Role>], named: &Named) -> Result
 }
 
 fn set(names: &[String], roles: &mut [Option<Role>], name: &str, role: Role, flag: &str) -> Result<()> {
-    let Some(at) = names.iter().position(|known| known == name) else {
-        return Err(Error::usage(format!(
-            "{flag} names the column \"{name}\", which the input does not have; its columns are: {}",
-            names.join(", ")
-        )));
-    };
-    match roles[at].replace(role) {
+    match roles[place(names, name, flag)?].replace(role) {
         Some(before) if before != role => Err(Error::usage(format!(
             "the column \"{name}\" is named twice, the second time by {flag}: a column has one role"
         ))),
         _ => Ok(()),
     }
+}
+
+/// Where the column that a flag names is among `names`.
+fn place(names: &[String], name: &str, flag: &str) -> Result<usize> {
+    names.iter().position(|known| known == name).ok_or_else(|| {
+        Error::usage(format!(
+            "{flag} names the column \"{name}\", which the input does not have; its columns are: {}",
+            names.join(", ")
+        ))
+    })
+}
+
+/// The columns of an input to predict, by their names: those of the model have the model's roles, others are not used,
+/// and a label, weight or id that is named replaces the model's.
+///
+/// # Errors
+/// A name that the input does not have, that is given two roles, or that is a feature of the model.
+pub fn recall(names: &[String], model: &Schema, named: &Named) -> Result<Vec<Column>> {
+    let mut own = vec![None; names.len()];
+    assign(names, &mut own, named)?;
+    let recalled = |(name, own): (&String, Option<Role>)| {
+        let known = model.columns.iter().find(|column| column.name == *name);
+        let is_replaced = |role| named.single().iter().any(|(name, single, _)| name.is_some() && *single == role);
+        let is_feature = known.is_some_and(|known| matches!(known.role, Role::Numeric | Role::Categorical));
+        match (own, known) {
+            (Some(_), _) if is_feature => Err(Error::usage(format!(
+                "the model learned from the column \"{name}\": a column has one role, and this one is a feature"
+            ))),
+            (None, Some(known)) if !is_replaced(known.role) => Ok(known.clone()),
+            _ => Ok(Column { name: name.clone(), role: own.unwrap_or(Role::Ignored), log: false }),
+        }
+    };
+    names.iter().zip(own).map(recalled).collect()
 }
 
 /// Numbers are numeric, timestamps are the event time, the rest is categorical.

@@ -90,31 +90,23 @@ pub(super) fn of_model(plan: &Plan, model: &Schema, head: &Chunk) -> Result<Sche
         (None, false) => (model.columns.iter().map(|column| column.name.clone()).collect(), false),
         _ => names_of(plan, head).map(|(names, _, header)| (names, header))?,
     };
-    let known = |name: &String| model.columns.iter().find(|column| column.name == *name);
-    let unused = |name: &String| Column { name: name.clone(), role: Role::Ignored, log: false };
-    let columns: Vec<_> = names.iter().map(|name| known(name).cloned().unwrap_or_else(|| unused(name))).collect();
+    let columns = infer::recall(&names, model, &plan.named())?;
     let schema = Schema { columns, delimiter: plan.delimiter, header };
     check_fit(model, &schema, &plan.inputs[head.source as usize].name())?;
     Ok(schema)
 }
 
-/// The features must be those of the model, in its order: weights are found by it.
+/// The features must be those of the model, in any order.
 fn check_fit(model: &Schema, schema: &Schema, input: &str) -> Result<()> {
-    for role in [Role::Numeric, Role::Categorical] {
-        if model.of(role).eq(schema.of(role)) {
-            continue;
-        }
-        let lacks = |column: &&Column| schema.columns.iter().all(|found| found.name != column.name);
-        let missing: Vec<_> = model.of(role).filter(lacks).map(|column| column.name.as_str()).collect();
-        let why = if missing.is_empty() {
-            format!("they must come in the order {}, as they did in training", model.names(role))
-        } else {
-            format!("it lacks {}", missing.join(", "))
-        };
-        return Err(Error::input(format!(
-            "the columns of {input} are not those that the model learned from: {why}; give it the columns it was \
-             trained on, or train a model on these"
-        )));
+    let features = model.of(Role::Numeric).chain(model.of(Role::Categorical));
+    let lacks = |column: &&Column| !schema.columns.contains(column);
+    let missing: Vec<_> = features.filter(lacks).map(|column| column.name.as_str()).collect();
+    if missing.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    Err(Error::input(format!(
+        "the columns of {input} are not those that the model learned from: it lacks {}; give it the columns it was \
+         trained on, or train a model on these",
+        missing.join(", ")
+    )))
 }

@@ -68,7 +68,7 @@ pub fn prepare(plan: &Plan, saved: Option<Saved>) -> Result<Prepared> {
     let frozen = saved.is_some();
     let learned = saved.as_ref().map(|saved| (saved.update, saved.batch));
     let (model, scaler) = match saved {
-        Some(saved) => (saved.model, saved.scaler),
+        Some(saved) => reordered(saved, &schema),
         None => fresh(&plan.settings, &schema),
     };
     let settings = Settings { frozen, ..settings_of(&plan.settings, &model) };
@@ -83,6 +83,21 @@ pub fn prepare(plan: &Plan, saved: Option<Saved>) -> Result<Prepared> {
 fn fresh(settings: &Settings, schema: &Schema) -> (Model, Scaler) {
     let shape = Shape { numeric: schema.numeric(), hash_bits: settings.hash_bits };
     (Model::new(shape, settings.optimizer, settings.penalty), Scaler::new(schema.stride()))
+}
+
+/// The model with its numeric columns in the order of the input: a weight and a scale are found by their place in a row.
+fn reordered(saved: Saved, schema: &Schema) -> (Model, Scaler) {
+    let place = |column| saved.schema.of(Role::Numeric).position(|known| known == column);
+    let mut from: Vec<usize> = schema.of(Role::Numeric).filter_map(place).collect();
+    from.extend(from.len()..saved.schema.stride());
+    let weights = |array: &[f32]| from.iter().map(|&at| array[at]).collect();
+    let (dense_a, dense_b) = (weights(&saved.model.dense_a), weights(&saved.model.dense_b));
+    let mut scales = saved.scaler.arrays();
+    for (_, array) in scales.iter_mut().filter(|(_, array)| array.len() == from.len()) {
+        *array = from.iter().map(|&at| array[at]).collect();
+    }
+    let scaler = Scaler::from_arrays(from.len(), &scales).unwrap_or(saved.scaler);
+    (Model { dense_a, dense_b, ..saved.model }, scaler)
 }
 
 /// A saved model says itself by which rule its slots are to be read.
