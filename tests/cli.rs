@@ -237,6 +237,36 @@ fn a_flag_wins_over_the_job_file() {
 }
 
 #[test]
+fn what_is_read_is_what_the_command_line_says() {
+    let folder = with_model();
+    let job = |source: &str| {
+        format!("[source]\n{source}label = 'click'\n[learner]\ndevice = 'cpu'\n[output]\nsummary = 's.json'\n")
+    };
+    folder.file("files.toml", job("input = ['absent.csv']\n"));
+    folder.file("generated.toml", job("generate = 'clicks'\nrows = 70\nseed = 3\n"));
+    for (line, records) in [
+        ("generated.toml", 70),
+        ("generated.toml --rows 80", 80),
+        ("generated.toml clicks.csv", 1000),
+        ("files.toml clicks.csv", 1000),
+        ("files.toml --generate clicks --rows 90 --seed 2", 90),
+    ] {
+        folder.run(&format!("train {line}")).fine();
+        assert_eq!(folder.json("s.json")["records"], records, "{line}");
+    }
+    for (line, words) in [
+        ("--generate clicks clicks.csv --label click", &["--generate", "leave out clicks.csv"][..]),
+        ("files.toml --generate clicks clicks.csv", &["--generate", "leave out clicks.csv"]),
+        ("clicks.csv --label click --rows 10", &["--rows", "generated stream"]),
+        ("files.toml --seed 10", &["--seed", "generated stream"]),
+        ("generated.toml clicks.csv --rows 10", &["--rows", "generated stream"]),
+        ("files.toml generated.toml", &["one job file", "files.toml or generated.toml"]),
+    ] {
+        folder.run(&format!("train {line}")).refused(words);
+    }
+}
+
+#[test]
 fn predicting_gives_what_the_model_file_says() {
     let folder = Folder::new();
     let text = stream(Generator::Hyperplane, 3000);
@@ -391,6 +421,23 @@ fn a_generated_file_is_the_internal_stream() {
     folder.run("train --generate clicks --rows 20000 --seed 7 --device cpu --model known").fine();
     let weights = |name: &str| SavedModel::read(&folder.path(name)).unwrap().model;
     assert!(weights("known") == weights("inside"));
+}
+
+#[test]
+fn a_generated_file_is_what_its_name_says() {
+    let folder = Folder::new();
+    for name in ["clicks.csv", "clicks.tsv"] {
+        folder.run(&format!("generate clicks --rows 500 -o {name}")).fine();
+    }
+    assert_eq!(folder.text("clicks.tsv"), folder.text("clicks.csv").replace(',', "\t"));
+    let [csv, tsv] = ["clicks.csv", "clicks.tsv"].map(|name| {
+        folder.run(&format!("train {name} --label click --device cpu --predictions - --quiet")).fine().stdout
+    });
+    assert_eq!(csv, tsv);
+    for name in ["clicks.parquet", "clicks.json", "clicks.csv.gz"] {
+        folder.run(&format!("generate clicks --rows 10 -o {name}")).refused(&[name, ".csv or .tsv"]);
+        assert!(!folder.has(name));
+    }
 }
 
 #[test]

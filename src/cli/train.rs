@@ -27,7 +27,7 @@ pub(super) struct TrainArgs {
 pub(super) fn run(args: TrainArgs) -> Result<()> {
     let (job, inputs) = job_and_inputs(args.named)?;
     let given = Options { source: args.source, learner: args.learner, output: args.output };
-    let plan = Plan::new(given.over(job), &inputs)?;
+    let plan = Plan::new(given.over_job(inputs, job)?, &[])?;
 
     let mut progress = show::progress(&plan, args.verbosity.quiet);
     let outcome = pipeline::run(&plan, None, &mut |status| progress.observe(status))?;
