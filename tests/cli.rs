@@ -483,6 +483,24 @@ fn any_name_will_do_for_columns_of_a_stream_without_a_header() {
 }
 
 #[test]
+fn blanks_in_lists_of_columns_are_no_part_of_the_names() {
+    let folder = Folder::new();
+    folder.file("bare.csv", "1,2,a\n0,3,b\n");
+    let mut command = folder.command("train bare.csv --label y --device cpu --predictions - --model m");
+    command.args(["--columns", "y, x , c", "--categorical", "x, c"]);
+    let trained = ended(command).fine();
+    assert_eq!(column(trained.out(), "label"), ["1", "0"]);
+    assert!(folder.run("inspect m").fine().out().contains("categorical x, c\n"));
+    // A header with the names of a model that learned without one is a header all the same.
+    let plain = folder.run("predict --model m bare.csv --quiet").fine();
+    folder.file("headed.csv", "y,x,c\n1,2,a\n0,3,b\n");
+    assert_eq!(folder.run("predict --model m headed.csv --quiet").fine().out(), plain.out());
+    let mut command = folder.command("predict --model m bare.csv --quiet");
+    command.args(["--columns", "y, x, c"]);
+    assert_eq!(ended(command).fine().out(), plain.out());
+}
+
+#[test]
 fn a_pipe_is_predicted_in_the_format_that_the_model_learned() {
     let folder = Folder::new();
     let table = "y\tx\tc\n1\t2.5\ta\n0\t-1\tb\n1\t3\ta\n0\t-2\tb\n";

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Verbosity, show};
-use crate::config::{LearnerOptions, Options, OutputOptions, Plan, SourceOptions, options::Format};
+use crate::config::{
+    LearnerOptions, Options, OutputOptions, Plan, SourceOptions,
+    options::{Format, trimmed},
+};
 use crate::error::Result;
 use crate::pipeline::{self, saved, summary};
 use crate::sink::model::SavedModel;
@@ -24,7 +27,7 @@ pub(super) struct PredictArgs {
     #[arg(long, value_enum)]
     format: Option<Format>,
     /// Names of the columns, for inputs without a header line
-    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    #[arg(long, value_delimiter = ',', value_parser = trimmed, value_name = "NAMES")]
     columns: Option<Vec<String>>,
     /// Column of the labels to score by [default: the model's, where the input has it]
     #[arg(long, value_name = "COLUMN", help_heading = "Columns")]

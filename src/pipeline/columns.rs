@@ -30,11 +30,16 @@ fn names_of(plan: &Plan, head: &Chunk) -> Result<(Vec<String>, usize, bool)> {
     if head.text().is_empty() {
         return Err(Error::input(format!("{first} is empty: there is not even a header line")));
     }
+    let (names, start) = csv::header(head.text(), plan.delimiter);
     if let Some(columns) = &plan.options.source.columns {
         check_distinct(columns, "--columns", "give each its own name")?;
+        if names == *columns {
+            return Err(Error::usage(format!(
+                "the first line of {first} is a header with the names that --columns gives: leave --columns out"
+            )));
+        }
         return Ok((columns.clone(), 0, false));
     }
-    let (names, start) = csv::header(head.text(), plan.delimiter);
     check_names(&names, &first, plan.delimiter)?;
     Ok((names, start, true))
 }
@@ -52,6 +57,13 @@ fn check_names(names: &[String], input: &str, delimiter: u8) -> Result<()> {
         )));
     }
     check_distinct(names, input, "rename one of them in its header")?;
+    if names.len() == 1 && names[0].contains(';') {
+        return Err(Error::input(format!(
+            "{input} has semicolons between its fields, \"{}\": CSV with commas or TSV is needed; where no field holds \
+             a comma, tr ';' ',' makes one of the other",
+            names[0]
+        )));
+    }
     if names.len() == 1 {
         let other = if delimiter == b',' { ("comma", "tsv") } else { ("tab", "csv") };
         return Err(Error::input(format!(
@@ -87,7 +99,11 @@ fn named_or_known(plan: &Plan) -> Named {
 /// The columns of an input to predict: those of the model, by name.
 pub(super) fn of_model(plan: &Plan, model: &Schema, head: &Chunk) -> Result<Schema> {
     let (names, header) = match (&plan.options.source.columns, model.header) {
-        (None, false) => (model.columns.iter().map(|column| column.name.clone()).collect(), false),
+        (None, false) => {
+            let names: Vec<_> = model.columns.iter().map(|column| column.name.clone()).collect();
+            let header = csv::header(head.text(), plan.delimiter).0 == names;
+            (names, header)
+        }
         _ => names_of(plan, head).map(|(names, _, header)| (names, header))?,
     };
     let columns = infer::recall(&names, model, &plan.named())?;
