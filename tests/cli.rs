@@ -368,7 +368,11 @@ fn predicting_takes_the_roles_of_its_own_input() {
     assert_eq!(folder.json("s.json")["labelled"], 1000);
     let ended = folder.run("predict --model model clicks.csv --id click --quiet").fine();
     assert!(ended.out().starts_with("record,click,probability,") && column(ended.out(), "label")[0].is_empty());
-    folder.run("predict --model model other.csv --weight position --quiet").refused(&["\"position\"", "feature"]);
+    folder.run("predict --model model other.csv --weight position --quiet").refused(&[
+        "--weight",
+        "\"position\"",
+        "a feature",
+    ]);
     folder.run("predict --model model other.csv --id number").refused(&["--id", "\"number\"", "outcome, key"]);
     folder.run("predict --model model other.csv --id key --label key").refused(&["\"key\"", "one role"]);
 }

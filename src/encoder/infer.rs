@@ -122,9 +122,13 @@ pub fn recall(names: &[String], model: &Schema, named: &Named) -> Result<Vec<Col
         let is_replaced = |role| named.single().iter().any(|(name, single, _)| name.is_some() && *single == role);
         let is_feature = known.is_some_and(|known| matches!(known.role, Role::Numeric | Role::Categorical));
         match (own, known) {
-            (Some(_), _) if is_feature => Err(Error::usage(format!(
-                "the model learned from the column \"{name}\": a column has one role, and this one is a feature"
-            ))),
+            (Some(role), _) if is_feature => {
+                let flag = named.single().iter().find(|single| single.1 == role).map_or("", |single| single.2);
+                Err(Error::usage(format!(
+                    "{flag} names the column \"{name}\", which the model learned from: a column has one role, and this \
+                     one is a feature"
+                )))
+            }
             (None, Some(known)) if !is_replaced(known.role) => Ok(known.clone()),
             _ => Ok(Column { name: name.clone(), role: own.unwrap_or(Role::Ignored), log: false }),
         }

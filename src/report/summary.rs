@@ -84,8 +84,8 @@ fn setup(s: &Summary) -> String {
         &mut text,
         format_args!("records     {labelled} labelled, {} rejected{}\n", count(s.rejected), by_reason(s)),
     );
-    let updates = if s.frozen { "none, nothing is learned".into() } else { updates };
-    append(&mut text, format_args!("updates     {updates}, model version {}\n", count(s.model_version)));
+    let updates = if s.frozen { "none: nothing is learned;".into() } else { updates + "," };
+    append(&mut text, format_args!("updates     {updates} model version {}\n", count(s.model_version)));
     let whose = if s.frozen { "model" } else { "learner" };
     append(
         &mut text,
@@ -242,7 +242,7 @@ warning: something to know
             text.contains("\nmodel       update record, batch 256, adagrad") && !text.contains("learner     up"),
             "{text}"
         );
-        assert!(text.contains("\nupdates     none, nothing is learned, model version 2,469,134\n"), "{text}");
+        assert!(text.contains("\nupdates     none: nothing is learned; model version 2,469,134\n"), "{text}");
     }
 
     #[test]
