@@ -355,7 +355,9 @@ fn columns_that_are_unknown_doubled_or_of_two_roles_are_refused() {
     train("y,x,x\n1,2,3\n", "").1.refused(&["two columns named \"x\"", "rename"]);
     train("1,2\n", "--columns y,y").1.refused(&["--columns", "two columns named \"y\""]);
     train("1,2\n0,3\n", "").1.refused(&["numbers", "--columns"]);
-    train("y;x\n1;2\n", "").1.refused(&["one column only", "--format tsv"]);
+    train("y;x\n1;2\n", "").1.refused(&["semicolons between its fields", "\"y;x\"", "commas"]);
+    train("y\tx\n1\t2\n", "").1.refused(&["one column only", "--format tsv"]);
+    train("y, x\n1,2\n", "--columns y,x").1.refused(&["in.csv is a header", "leave --columns out"]);
 }
 
 #[test]

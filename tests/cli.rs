@@ -156,11 +156,31 @@ fn a_summary_for_people_is_on_standard_error() {
     {
         assert!(stderr.contains(word), "{word} is missing in {stderr}");
     }
-    assert!(
-        stderr.contains("inferred    event time, not a feature time; numeric hour, price; 5 categorical"),
-        "{stderr}"
-    );
     assert!(!stderr.contains('\u{1b}'), "no colours or bars where there is no terminal");
+}
+
+#[test]
+fn what_was_inferred_is_said_before_the_first_record() {
+    let folder = with_model();
+    let line = "inferred: event time (not a feature) time; numeric hour, price; \
+                categorical user, ad, site, device, position\n";
+    let stderr = folder.run(&format!("train clicks.csv {ROLES}")).fine().stderr;
+    assert!(stderr.starts_with(line), "{stderr}");
+    // What was named is not listed.
+    let named = format!("train clicks.csv {ROLES} --time time --categorical hour,user,ad,site,device,position");
+    let stderr = folder.run(&named).fine().stderr;
+    assert!(stderr.starts_with("inferred: numeric price\n"), "{stderr}");
+    let stderr = folder.run(&format!("{named} --log price")).fine().stderr;
+    assert!(!stderr.contains("inferred"), "{stderr}");
+}
+
+#[test]
+fn a_run_too_short_to_be_judged_has_no_bottleneck() {
+    let folder = Folder::new();
+    folder.file("in.csv", "y,x\n1,1\n0,2\n");
+    let stderr = folder.run("train in.csv --label y --device cpu --hash-bits 4 --summary s.json").fine().stderr;
+    assert!(stderr.contains("\n\ntoo short to say what held it up\n") && !stderr.contains("busy"), "{stderr}");
+    assert_eq!(folder.json("s.json")["bottleneck"], "none");
 }
 
 #[test]
@@ -217,6 +237,36 @@ fn a_flag_wins_over_the_job_file() {
 }
 
 #[test]
+fn what_is_read_is_what_the_command_line_says() {
+    let folder = with_model();
+    let job = |source: &str| {
+        format!("[source]\n{source}label = 'click'\n[learner]\ndevice = 'cpu'\n[output]\nsummary = 's.json'\n")
+    };
+    folder.file("files.toml", job("input = ['absent.csv']\n"));
+    folder.file("generated.toml", job("generate = 'clicks'\nrows = 70\nseed = 3\n"));
+    for (line, records) in [
+        ("generated.toml", 70),
+        ("generated.toml --rows 80", 80),
+        ("generated.toml clicks.csv", 1000),
+        ("files.toml clicks.csv", 1000),
+        ("files.toml --generate clicks --rows 90 --seed 2", 90),
+    ] {
+        folder.run(&format!("train {line}")).fine();
+        assert_eq!(folder.json("s.json")["records"], records, "{line}");
+    }
+    for (line, words) in [
+        ("--generate clicks clicks.csv --label click", &["--generate", "leave out clicks.csv"][..]),
+        ("files.toml --generate clicks clicks.csv", &["--generate", "leave out clicks.csv"]),
+        ("clicks.csv --label click --rows 10", &["--rows", "generated stream"]),
+        ("files.toml --seed 10", &["--seed", "generated stream"]),
+        ("generated.toml clicks.csv --rows 10", &["--rows", "generated stream"]),
+        ("files.toml generated.toml", &["one job file", "files.toml or generated.toml"]),
+    ] {
+        folder.run(&format!("train {line}")).refused(words);
+    }
+}
+
+#[test]
 fn predicting_gives_what_the_model_file_says() {
     let folder = Folder::new();
     let text = stream(Generator::Hyperplane, 3000);
@@ -246,6 +296,18 @@ fn predicting_gives_what_the_model_file_says() {
 }
 
 #[test]
+fn predicting_shows_the_options_that_the_model_learned_by() {
+    let folder = with_model();
+    let line = "--update batch --batch 100 --optimizer ftrl --learning-rate 0.2 --l2 0.5 --model other";
+    folder.run(&format!("train clicks.csv {ROLES} {line}")).fine();
+    let stderr = folder.run("predict --model other clicks.csv --predictions p.csv --summary s.json").fine().stderr;
+    let expected = "\nmodel       update batch, batch 100, ftrl, learning rate 0.2, l2 0.5, 2^12 weights\n";
+    assert!(stderr.contains(expected) && !stderr.contains("learner"), "{stderr}");
+    let summary = folder.json("s.json");
+    assert_eq!((&summary["update"], &summary["batch"], &summary["updates"]), (&"batch".into(), &100.into(), &0.into()));
+}
+
+#[test]
 fn predicting_needs_no_label() {
     let folder = with_model();
     let with = folder.run("predict --model model clicks.csv --quiet").fine();
@@ -270,12 +332,56 @@ fn predicting_needs_no_label() {
 }
 
 #[test]
+fn predicting_finds_columns_in_any_order() {
+    let folder = Folder::new();
+    let text = stream(Generator::Hyperplane, 2000);
+    let with_category = map_records(&text, |_, fields| format!("{},{}", fields.join(","), &fields[0][..2]));
+    let straight = with_category.replacen("x9,y\n", "x9,y,sign\n", 1);
+    let turned = |line: &str| line.split(',').rev().collect::<Vec<_>>().join(",") + "\n";
+    folder.file("in.csv", &straight);
+    folder.file("turned.csv", straight.lines().map(turned).collect::<String>());
+    folder.run("train in.csv --label y --device cpu --log x3 --categorical sign --model model --hash-bits 8").fine();
+    let [straight, turned] = ["in", "turned"].map(|name| {
+        let ended = folder.run(&format!("predict --model model {name}.csv --quiet")).fine();
+        assert_eq!(column(ended.out(), "label"), column(&text, "y"));
+        numbers(ended.out(), "logit")
+    });
+    assert!(straight.iter().any(|logit| logit.abs() > 1.0));
+    straight.iter().zip(&turned).for_each(|(a, b)| assert!((a - b).abs() < 1e-4, "{a} and {b}"));
+}
+
+#[test]
+fn predicting_takes_the_roles_of_its_own_input() {
+    let folder = with_model();
+    let whole = folder.run("predict --model model clicks.csv --quiet").fine();
+    // The label is written in words and has another name, and so has the id.
+    let other = map_records(&folder.text("clicks.csv"), |_, mut fields| {
+        fields[8] = if fields[8] == "1" { "bought" } else { "left" };
+        fields.join(",")
+    });
+    folder.file("other.csv", other.replacen("click,number\n", "outcome,key\n", 1));
+    let ended = folder.run("predict --model model other.csv --quiet").fine();
+    assert!(ended.out().starts_with("record,probability,") && column(ended.out(), "label")[0].is_empty());
+    let roles = "--label outcome --positive bought --id key";
+    let ended = folder.run(&format!("predict --model model other.csv {roles} --summary s.json --quiet")).fine();
+    assert_eq!(ended.out(), whole.out().replacen("number", "key", 1));
+    assert_eq!(folder.json("s.json")["labelled"], 1000);
+    let ended = folder.run("predict --model model clicks.csv --id click --quiet").fine();
+    assert!(ended.out().starts_with("record,click,probability,") && column(ended.out(), "label")[0].is_empty());
+    folder.run("predict --model model other.csv --weight position --quiet").refused(&[
+        "--weight",
+        "\"position\"",
+        "a feature",
+    ]);
+    folder.run("predict --model model other.csv --id number").refused(&["--id", "\"number\"", "outcome, key"]);
+    folder.run("predict --model model other.csv --id key --label key").refused(&["\"key\"", "one role"]);
+}
+
+#[test]
 fn predicting_refuses_a_stream_with_other_columns() {
     let folder = with_model();
     folder.file("plane.csv", stream(Generator::Hyperplane, 10));
     folder.run("predict --model model plane.csv").refused(&["plane.csv", "lacks hour, price", "trained on"]);
-    folder.file("turned.csv", "price,hour,user,ad,site,device,position,number\n1,2,a,b,c,d,e,f\n");
-    folder.run("predict --model model turned.csv").refused(&["order hour, price"]);
     folder.file("clicks.toml", "");
     folder.run("predict --model clicks.csv clicks.csv").refused(&["clicks.csv", "not a safetensors file"]);
 }
@@ -322,6 +428,23 @@ fn a_generated_file_is_the_internal_stream() {
 }
 
 #[test]
+fn a_generated_file_is_what_its_name_says() {
+    let folder = Folder::new();
+    for name in ["clicks.csv", "clicks.tsv"] {
+        folder.run(&format!("generate clicks --rows 500 -o {name}")).fine();
+    }
+    assert_eq!(folder.text("clicks.tsv"), folder.text("clicks.csv").replace(',', "\t"));
+    let [csv, tsv] = ["clicks.csv", "clicks.tsv"].map(|name| {
+        folder.run(&format!("train {name} --label click --device cpu --predictions - --quiet")).fine().stdout
+    });
+    assert_eq!(csv, tsv);
+    for name in ["clicks.parquet", "clicks.json", "clicks.csv.gz"] {
+        folder.run(&format!("generate clicks --rows 10 -o {name}")).refused(&[name, ".csv or .tsv"]);
+        assert!(!folder.has(name));
+    }
+}
+
+#[test]
 fn the_cpu_is_always_among_the_devices() {
     let folder = Folder::new();
     assert!(folder.run("devices").fine().out().starts_with("cpu "));
@@ -361,6 +484,24 @@ fn any_name_will_do_for_columns_of_a_stream_without_a_header() {
     assert!(folder.bytes("bare_p.csv") == folder.bytes("p.csv"));
     let whole = folder.run("predict --model model clicks.csv").fine();
     assert!(folder.run("predict --model bare bare.csv").fine().stdout == whole.stdout);
+}
+
+#[test]
+fn blanks_in_lists_of_columns_are_no_part_of_the_names() {
+    let folder = Folder::new();
+    folder.file("bare.csv", "1,2,a\n0,3,b\n");
+    let mut command = folder.command("train bare.csv --label y --device cpu --predictions - --model m");
+    command.args(["--columns", "y, x , c", "--categorical", "x, c"]);
+    let trained = ended(command).fine();
+    assert_eq!(column(trained.out(), "label"), ["1", "0"]);
+    assert!(folder.run("inspect m").fine().out().contains("categorical x, c\n"));
+    // A header with the names of a model that learned without one is a header all the same.
+    let plain = folder.run("predict --model m bare.csv --quiet").fine();
+    folder.file("headed.csv", "y,x,c\n1,2,a\n0,3,b\n");
+    assert_eq!(folder.run("predict --model m headed.csv --quiet").fine().out(), plain.out());
+    let mut command = folder.command("predict --model m bare.csv --quiet");
+    command.args(["--columns", "y, x, c"]);
+    assert_eq!(ended(command).fine().out(), plain.out());
 }
 
 #[test]

@@ -82,7 +82,7 @@ impl Stream {
         let delimiter = if first_line.contains(&b'\t') { b'\t' } else { b',' };
         let (names, start) = csv::header(&text, delimiter);
         let sample = csv::sample(&text[start..], delimiter, infer::SAMPLE);
-        let label = Named { label: Some(&names[0]), ..Named::default() };
+        let label = Named { label: Some(names[0].clone()), ..Named::default() };
         let (schema, _) =
             infer::infer(&names, &sample, &label, delimiter, true).unwrap_or_else(|e| panic!("{path}: {e}"));
         Some(Self { name: path, text, schema })

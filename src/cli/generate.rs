@@ -1,11 +1,11 @@
 //! `tidemill generate`: write a synthetic stream with known truth and drift.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use crate::config::DEFAULT_ROWS;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::sink::output::Output;
 use crate::source::synthetic::{Generator, Synthetic};
 
@@ -24,13 +24,14 @@ pub(super) struct GenerateArgs {
     /// The same seed gives the same records on every machine
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// File to write, as CSV; - for standard output
+    /// File to write, as CSV, or as TSV where its name ends in .tsv; - for standard output
     #[arg(long, short, default_value = "-", value_name = "FILE")]
     output: PathBuf,
 }
 
 /// Carries the command out.
 pub(super) fn run(args: GenerateArgs) -> Result<()> {
+    let delimiter = delimiter(&args.output)?;
     let mut stream = Synthetic::new(args.stream, args.rows, args.seed);
     let mut output = Output::create(&args.output)?;
     let mut text = stream.header().as_bytes().to_vec();
@@ -38,6 +39,8 @@ pub(super) fn run(args: GenerateArgs) -> Result<()> {
     loop {
         let best = stream.fill(&mut text, PIECE);
         (loss, records) = (loss + best.loss, records + best.records);
+        // The fields of a generated stream hold neither commas nor tabs.
+        text.iter_mut().filter(|byte| **byte == b',').for_each(|byte| *byte = delimiter);
         output.write(&text)?;
         text.clear();
         if stream.is_done() {
@@ -50,4 +53,17 @@ pub(super) fn run(args: GenerateArgs) -> Result<()> {
         super::say(&format!("{records} records; log loss of the best possible predictor: {best:.6}\n"));
     }
     Ok(())
+}
+
+/// The byte between fields that a file's name promises.
+fn delimiter(output: &Path) -> Result<u8> {
+    let extension = output.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+    match extension.as_deref() {
+        None | Some("csv" | "txt") => Ok(b','),
+        Some("tsv" | "tab") => Ok(b'\t'),
+        Some(other) => Err(Error::usage(format!(
+            "{} would hold text, not {other}: CSV or TSV is what can be written; name a .csv or .tsv file",
+            output.display()
+        ))),
+    }
 }

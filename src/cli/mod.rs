@@ -13,7 +13,7 @@ use std::path::Path;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::Options;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Online learning on streams: test-then-train logistic regression, on the CPU or any GPU.
 #[derive(Debug, Parser)]
@@ -69,9 +69,11 @@ pub fn say(text: &str) {
 fn job_and_inputs(named: Vec<String>) -> Result<(Options, Vec<String>)> {
     let is_job = |name: &String| Path::new(name).extension().is_some_and(|extension| extension == "toml");
     let (jobs, inputs): (Vec<_>, Vec<_>) = named.into_iter().partition(is_job);
-    let mut options = Options::default();
-    for job in &jobs {
-        options = Options::read(Path::new(job))?.over(options);
+    match &jobs[..] {
+        [] => Ok((Options::default(), inputs)),
+        [job] => Ok((Options::read(Path::new(job))?, inputs)),
+        [first, second, ..] => {
+            Err(Error::usage(format!("there is one job file in a run: leave out {first} or {second}")))
+        }
     }
-    Ok((options, inputs))
 }

@@ -5,9 +5,12 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Verbosity, show};
-use crate::config::{LearnerOptions, Options, OutputOptions, Plan, SourceOptions, options::Format};
+use crate::config::{
+    LearnerOptions, Options, OutputOptions, Plan, SourceOptions,
+    options::{Format, trimmed},
+};
 use crate::error::Result;
-use crate::pipeline::{self, saved};
+use crate::pipeline::{self, saved, summary};
 use crate::sink::model::SavedModel;
 use crate::source::Input;
 
@@ -24,8 +27,20 @@ pub(super) struct PredictArgs {
     #[arg(long, value_enum)]
     format: Option<Format>,
     /// Names of the columns, for inputs without a header line
-    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    #[arg(long, value_delimiter = ',', value_parser = trimmed, value_name = "NAMES")]
     columns: Option<Vec<String>>,
+    /// Column of the labels to score by [default: the model's, where the input has it]
+    #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
+    label: Option<String>,
+    /// Label value of the positive class; any other value is the negative one [default: as the model learned]
+    #[arg(long, value_name = "VALUE", help_heading = "Columns")]
+    positive: Option<String>,
+    /// Column of example weights [default: the model's, where the input has it]
+    #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
+    weight: Option<String>,
+    /// Column carried into the predictions [default: the model's, where the input has it]
+    #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
+    id: Option<String>,
     /// One row a record: .csv or .jsonl [default: - (standard output, as CSV)]
     #[arg(long, value_name = "FILE")]
     predictions: Option<String>,
@@ -50,7 +65,10 @@ pub(super) fn run(args: PredictArgs) -> Result<()> {
     let saved = saved::to_predict(SavedModel::read(&args.model)?)?;
     let quiet = args.verbosity.quiet;
     let inputs = args.inputs.clone();
-    let mut plan = Plan { label: saved.label.clone(), ..Plan::new(options(args), &inputs)? };
+    let mut plan = Plan::new(options(args), &inputs)?;
+    if plan.options.source.positive.is_none() {
+        plan.label = saved.label.clone();
+    }
     if plan.options.source.format.is_none() && plan.inputs.first() == Some(&Input::Stdin) {
         plan.delimiter = saved.schema.delimiter; // a pipe has no extension that could tell
     }
@@ -59,14 +77,22 @@ pub(super) fn run(args: PredictArgs) -> Result<()> {
     let outcome = pipeline::run(&plan, Some(saved), &mut |status| progress.observe(status))?;
     progress.finish();
 
-    let summary = show::summary(&plan, &outcome);
+    let summary = summary::of(&plan, &outcome);
     show::end(&plan, &summary, quiet)?;
     outcome.stopped.map_or(Ok(()), Err)
 }
 
 fn options(args: PredictArgs) -> Options {
     Options {
-        source: SourceOptions { format: args.format, columns: args.columns, ..SourceOptions::default() },
+        source: SourceOptions {
+            format: args.format,
+            columns: args.columns,
+            label: args.label,
+            positive: args.positive,
+            weight: args.weight,
+            id: args.id,
+            ..SourceOptions::default()
+        },
         learner: LearnerOptions { threads: args.threads, ..LearnerOptions::default() },
         output: OutputOptions {
             predictions: Some(args.predictions.unwrap_or_else(|| "-".into())),

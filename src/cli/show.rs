@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use crate::config::Plan;
 use crate::error::Result;
-use crate::pipeline::stage::StageTimes;
-use crate::pipeline::{Outcome, Status};
+use crate::pipeline::Status;
+use crate::pipeline::summary::{roles, times};
 use crate::report;
 use crate::report::progress::{Progress, Tick};
-use crate::report::verdict::verdict;
-use crate::schema::Role;
-use crate::sink::summary::{StageTime, Summary};
+use crate::report::verdict::bound_so_far;
+use crate::sink::summary::Summary;
 
 /// Progress of a run on standard error.
 pub(super) struct Live(Progress);
@@ -27,19 +26,23 @@ pub(super) fn progress(plan: &Plan, quiet: bool) -> Live {
 impl Live {
     /// Shows where a run stands, if it is time.
     pub(super) fn observe(&mut self, status: Status<'_>) {
-        let Status { counts, metrics, elapsed, stages } = status;
+        let Status { counts, metrics, elapsed, stages, inferred } = status;
+        if !inferred.is_empty() {
+            self.0.note(&format!("inferred: {}", report::summary::inferred(&roles(inferred))));
+        }
         let records = metrics.total.records;
         if !self.0.due(records, elapsed) {
             return;
         }
         let since_last = metrics.take_since_last();
-        let (bottleneck, _) = verdict(&times(stages), cores());
+        // A run under way knows the time of its engine alone.
+        let bound = times(stages).first().map_or_else(String::new, |(name, time)| bound_so_far(name, time));
         let tick = Tick {
             records,
             log_loss: metrics.total.log_loss.mean(),
             since_last: since_last.log_loss.mean(),
             records_per_s: rate(counts.records, elapsed),
-            bottleneck: if elapsed > Duration::from_secs(1) { &bottleneck } else { "" },
+            bound: if elapsed > Duration::from_secs(1) { &bound } else { "" },
             bytes: counts.bytes,
             last: metrics.last,
         };
@@ -52,64 +55,9 @@ impl Live {
     }
 }
 
-/// Cores that the process may use.
-fn cores() -> u64 {
-    std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64)
-}
-
 fn rate(count: u64, elapsed: Duration) -> Option<f64> {
     let seconds = elapsed.as_secs_f64();
     (seconds > 0.0).then(|| count as f64 / seconds)
-}
-
-fn times(stages: &[StageTimes]) -> Vec<(String, StageTime)> {
-    let time = |stage: &StageTimes| StageTime {
-        busy_s: stage.busy.as_secs_f64(),
-        starved_s: stage.starved.as_secs_f64(),
-        blocked_s: stage.blocked.as_secs_f64(),
-        threads: stage.threads as u32,
-    };
-    stages.iter().map(|stage| (stage.name.to_owned(), time(stage))).collect()
-}
-
-/// The summary of a finished run.
-pub(super) fn summary(plan: &Plan, outcome: &Outcome) -> Summary {
-    let counts = &outcome.counts;
-    let stages = times(&outcome.stages);
-    let mut summary = Summary {
-        rejected: counts.rejected,
-        updates: outcome.model.updates - outcome.first_version,
-        model_version: outcome.model.updates,
-        device: outcome.device.clone(),
-        device_reason: outcome.device_reason.clone(),
-        bottleneck: verdict(&stages, cores()).0,
-        cores: cores(),
-        stages,
-        best_possible_log_loss: counts.best_loss.filter(|b| b.records > 0).map(|b| b.loss / b.records as f64),
-        rejected_by_reason: counts.by_reason.iter().map(|(reason, &count)| (reason.name(), count)).collect(),
-        threads: plan.threads as u64,
-        inferred_columns: outcome.inferred.iter().map(|(name, role)| (name.clone(), role_name(*role).into())).collect(),
-        ..Summary::new(&outcome.settings, &outcome.metrics)
-    };
-    if counts.records == 0 {
-        summary.warnings.push("the input has no records behind its header, so nothing was learned or predicted".into());
-    }
-    if counts.rejected > 0 && plan.outputs.rejected.is_none() && outcome.stopped.is_none() {
-        summary.warnings.push("--rejected FILE would show the rejected records with their reasons".into());
-    }
-    summary.timed(outcome.elapsed.as_secs_f64(), counts.bytes)
-}
-
-fn role_name(role: Role) -> &'static str {
-    match role {
-        Role::Numeric => "numeric",
-        Role::Categorical => "categorical",
-        Role::Time => "event time, not a feature",
-        Role::Label => "label",
-        Role::Weight => "weight",
-        Role::Id => "id",
-        Role::Ignored => "ignored",
-    }
 }
 
 /// Prints the summary, and writes it where it is wanted.

@@ -5,7 +5,7 @@ use clap::Args;
 use super::{Verbosity, job_and_inputs, show};
 use crate::config::{LearnerOptions, Options, OutputOptions, Plan, SourceOptions};
 use crate::error::Result;
-use crate::pipeline::{self, saved};
+use crate::pipeline::{self, saved, summary};
 
 /// Options of `tidemill train`.
 #[derive(Debug, Args)]
@@ -27,13 +27,13 @@ pub(super) struct TrainArgs {
 pub(super) fn run(args: TrainArgs) -> Result<()> {
     let (job, inputs) = job_and_inputs(args.named)?;
     let given = Options { source: args.source, learner: args.learner, output: args.output };
-    let plan = Plan::new(given.over(job), &inputs)?;
+    let plan = Plan::new(given.over_job(inputs, job)?, &[])?;
 
     let mut progress = show::progress(&plan, args.verbosity.quiet);
     let outcome = pipeline::run(&plan, None, &mut |status| progress.observe(status))?;
     progress.finish();
 
-    let summary = show::summary(&plan, &outcome);
+    let summary = summary::of(&plan, &outcome);
     let model = plan.outputs.model.as_deref();
     let written = model.map_or(Ok(()), |path| saved::model_of(&plan, &outcome).write(path));
     show::end(&plan, &summary, args.verbosity.quiet)?; // also where the model could not be written

@@ -152,6 +152,27 @@ fn in_plain_words(message: &str) -> String {
     words.iter().fold(message.trim_end().to_owned(), |text, (type_name, word)| text.replace(type_name, word))
 }
 
+impl Options {
+    /// A command line's options over those of its job file. What it says of where the records come from replaces all
+    /// that the job says of it: files, the generated stream with its length and seed.
+    ///
+    /// # Errors
+    /// A command line that names both files and a generated stream.
+    pub fn over_job(mut self, inputs: Vec<String>, mut job: Self) -> Result<Self> {
+        if !inputs.is_empty() && self.source.generate.is_some() {
+            let files = inputs.join(", ");
+            return Err(Error::usage(format!("--generate is a stream of its own: leave it out, or leave out {files}")));
+        }
+        if !inputs.is_empty() {
+            let here = SourceOptions { generate: None, rows: None, seed: None, ..job.source };
+            (self.source.input, job.source) = (Some(inputs), here);
+        } else if self.source.generate.is_some() {
+            job.source.input = None;
+        }
+        Ok(self.over(job))
+    }
+}
+
 impl Plan {
     /// Checks the options; `inputs` named on the command line replace those of the job file.
     ///
@@ -185,17 +206,17 @@ impl Plan {
     }
 
     /// What the user said about columns.
-    pub fn named(&self) -> Named<'_> {
-        let source = &self.options.source;
+    pub fn named(&self) -> Named {
+        let source = self.options.source.clone();
         Named {
-            label: source.label.as_deref(),
-            weight: source.weight.as_deref(),
-            id: source.id.as_deref(),
-            time: source.time.as_deref(),
-            numeric: source.numeric.as_deref().unwrap_or_default(),
-            categorical: source.categorical.as_deref().unwrap_or_default(),
-            ignore: source.ignore.as_deref().unwrap_or_default(),
-            log: source.log.as_deref().unwrap_or_default(),
+            label: source.label,
+            weight: source.weight,
+            id: source.id,
+            time: source.time,
+            numeric: source.numeric.unwrap_or_default(),
+            categorical: source.categorical.unwrap_or_default(),
+            ignore: source.ignore.unwrap_or_default(),
+            log: source.log.unwrap_or_default(),
         }
     }
 }
@@ -208,16 +229,19 @@ fn checked_inputs(source: &SourceOptions, named: &[String]) -> Result<Vec<Input>
             rows: source.rows.unwrap_or(DEFAULT_ROWS),
             seed: source.seed.unwrap_or(1),
         }]),
-        (Some(_), _) if named.is_empty() => {
+        (Some(_), _) => {
             Err(Error::usage("the job names both files and a generated stream: keep `input` or `generate`"))
         }
         (None, []) => Err(Error::usage(
             "nothing to read: name files, - for standard input, or a generated stream with --generate clicks",
         )),
-        (_, files) if files.iter().filter(|name| *name == "-").count() > 1 => {
+        (None, _) if source.rows.is_some() || source.seed.is_some() => Err(Error::usage(
+            "--rows and --seed belong to a generated stream: leave them out, or read one with --generate clicks",
+        )),
+        (None, files) if files.iter().filter(|name| *name == "-").count() > 1 => {
             Err(Error::usage("standard input (-) can be read only once"))
         }
-        (_, files) => Ok(files.iter().map(|name| Input::named(name)).collect()),
+        (None, files) => Ok(files.iter().map(|name| Input::named(name)).collect()),
     }
 }
 

@@ -47,7 +47,7 @@ section! {
         #[arg(long, value_enum, help_heading = "Source")]
         format: Format,
         /// Names of the columns, for inputs without a header line
-        #[arg(long, value_delimiter = ',', value_name = "NAMES", help_heading = "Source")]
+        #[arg(long, value_delimiter = ',', value_parser = trimmed, value_name = "NAMES", help_heading = "Source")]
         columns: Vec<String>,
         /// Column to learn: 0/1, -1/+1 or true/false
         #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
@@ -65,16 +65,16 @@ section! {
         #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
         time: String,
         /// Columns to take as numbers
-        #[arg(long, value_delimiter = ',', value_name = "COLUMNS", help_heading = "Columns")]
+        #[arg(long, value_delimiter = ',', value_parser = trimmed, value_name = "COLUMNS", help_heading = "Columns")]
         numeric: Vec<String>,
         /// Columns to take as categories
-        #[arg(long, value_delimiter = ',', value_name = "COLUMNS", help_heading = "Columns")]
+        #[arg(long, value_delimiter = ',', value_parser = trimmed, value_name = "COLUMNS", help_heading = "Columns")]
         categorical: Vec<String>,
         /// Columns to leave out
-        #[arg(long, value_delimiter = ',', value_name = "COLUMNS", help_heading = "Columns")]
+        #[arg(long, value_delimiter = ',', value_parser = trimmed, value_name = "COLUMNS", help_heading = "Columns")]
         ignore: Vec<String>,
         /// Numeric columns to take as sign(x) ln(1+|x|): counts and amounts
-        #[arg(long, value_delimiter = ',', value_name = "COLUMNS", help_heading = "Columns")]
+        #[arg(long, value_delimiter = ',', value_parser = trimmed, value_name = "COLUMNS", help_heading = "Columns")]
         log: Vec<String>,
     }
 }
@@ -137,6 +137,12 @@ section! {
         #[arg(long, value_name = "LIMIT", help_heading = "Output")]
         max_rejected: String,
     }
+}
+
+/// A name of a list, without the blanks that people put behind commas; a header's names lose theirs too.
+#[expect(clippy::unnecessary_wraps, reason = "what clap asks for")]
+pub(crate) fn trimmed(name: &str) -> Result<String, std::convert::Infallible> {
+    Ok(name.trim().to_owned())
 }
 
 /// A text format.

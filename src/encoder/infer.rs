@@ -10,23 +10,35 @@ pub const SAMPLE: usize = 1000;
 
 /// What the user said about columns; the rest is inferred.
 #[derive(Debug, Clone, Default)]
-pub struct Named<'a> {
+pub struct Named {
     /// Column to learn.
-    pub label: Option<&'a str>,
+    pub label: Option<String>,
     /// Column of example weights.
-    pub weight: Option<&'a str>,
+    pub weight: Option<String>,
     /// Column carried into the predictions.
-    pub id: Option<&'a str>,
+    pub id: Option<String>,
     /// Column of the event time.
-    pub time: Option<&'a str>,
+    pub time: Option<String>,
     /// Columns to take as numbers.
-    pub numeric: &'a [String],
+    pub numeric: Vec<String>,
     /// Columns to take as text.
-    pub categorical: &'a [String],
+    pub categorical: Vec<String>,
     /// Columns to leave out.
-    pub ignore: &'a [String],
+    pub ignore: Vec<String>,
     /// Numeric columns to take the logarithm of.
-    pub log: &'a [String],
+    pub log: Vec<String>,
+}
+
+impl Named {
+    /// What takes one column each, with its role and its flag.
+    pub fn single(&self) -> [(Option<&str>, Role, &'static str); 4] {
+        [
+            (self.label.as_deref(), Role::Label, "--label"),
+            (self.weight.as_deref(), Role::Weight, "--weight"),
+            (self.id.as_deref(), Role::Id, "--id"),
+            (self.time.as_deref(), Role::Time, "--time"),
+        ]
+    }
 }
 
 /// The schema, and the columns whose role was inferred rather than named.
@@ -36,7 +48,7 @@ pub struct Named<'a> {
 pub fn infer(
     names: &[String],
     sample: &[Vec<Vec<u8>>],
-    named: &Named<'_>,
+    named: &Named,
     delimiter: u8,
     header: bool,
 ) -> Result<(Schema, Vec<(String, Role)>)> {
@@ -56,22 +68,16 @@ pub fn infer(
 }
 
 /// Writes the named roles down.
-fn assign(names: &[String], roles: &mut [Option<Role>], named: &Named<'_>) -> Result<()> {
-    let single = [
-        (named.label, Role::Label, "--label"),
-        (named.weight, Role::Weight, "--weight"),
-        (named.id, Role::Id, "--id"),
-        (named.time, Role::Time, "--time"),
-    ];
-    for (name, role, flag) in single {
+fn assign(names: &[String], roles: &mut [Option<Role>], named: &Named) -> Result<()> {
+    for (name, role, flag) in named.single() {
         if let Some(name) = name {
             set(names, roles, name, role, flag)?;
         }
     }
     let lists = [
-        (named.numeric, Role::Numeric, "--numeric"),
-        (named.categorical, Role::Categorical, "--categorical"),
-        (named.ignore, Role::Ignored, "--ignore"),
+        (&named.numeric, Role::Numeric, "--numeric"),
+        (&named.categorical, Role::Categorical, "--categorical"),
+        (&named.ignore, Role::Ignored, "--ignore"),
     ];
     for (list, role, flag) in lists {
         for name in list {
@@ -85,18 +91,49 @@ fn assign(names: &[String], roles: &mut [Option<Role>], named: &Named<'_>) -> Re
 }
 
 fn set(names: &[String], roles: &mut [Option<Role>], name: &str, role: Role, flag: &str) -> Result<()> {
-    let Some(at) = names.iter().position(|known| known == name) else {
-        return Err(Error::usage(format!(
-            "{flag} names the column \"{name}\", which the input does not have; its columns are: {}",
-            names.join(", ")
-        )));
-    };
-    match roles[at].replace(role) {
+    match roles[place(names, name, flag)?].replace(role) {
         Some(before) if before != role => Err(Error::usage(format!(
             "the column \"{name}\" is named twice, the second time by {flag}: a column has one role"
         ))),
         _ => Ok(()),
     }
+}
+
+/// Where the column that a flag names is among `names`.
+fn place(names: &[String], name: &str, flag: &str) -> Result<usize> {
+    names.iter().position(|known| known == name).ok_or_else(|| {
+        Error::usage(format!(
+            "{flag} names the column \"{name}\", which the input does not have; its columns are: {}",
+            names.join(", ")
+        ))
+    })
+}
+
+/// The columns of an input to predict, by their names: those of the model have the model's roles, others are not used,
+/// and a label, weight or id that is named replaces the model's.
+///
+/// # Errors
+/// A name that the input does not have, that is given two roles, or that is a feature of the model.
+pub fn recall(names: &[String], model: &Schema, named: &Named) -> Result<Vec<Column>> {
+    let mut own = vec![None; names.len()];
+    assign(names, &mut own, named)?;
+    let recalled = |(name, own): (&String, Option<Role>)| {
+        let known = model.columns.iter().find(|column| column.name == *name);
+        let is_replaced = |role| named.single().iter().any(|(name, single, _)| name.is_some() && *single == role);
+        let is_feature = known.is_some_and(|known| matches!(known.role, Role::Numeric | Role::Categorical));
+        match (own, known) {
+            (Some(role), _) if is_feature => {
+                let flag = named.single().iter().find(|single| single.1 == role).map_or("", |single| single.2);
+                Err(Error::usage(format!(
+                    "{flag} names the column \"{name}\", which the model learned from: a column has one role, and this \
+                     one is a feature"
+                )))
+            }
+            (None, Some(known)) if !is_replaced(known.role) => Ok(known.clone()),
+            _ => Ok(Column { name: name.clone(), role: own.unwrap_or(Role::Ignored), log: false }),
+        }
+    };
+    names.iter().zip(own).map(recalled).collect()
 }
 
 /// Numbers are numeric, timestamps are the event time, the rest is categorical.
@@ -143,7 +180,7 @@ mod tests {
     #[test]
     fn numbers_timestamps_and_text_are_told_apart() {
         let sample = rows("1,2.5,2024-05-01T10:00:00,red,,0\n0,,2024-05-01 10:00:01,7,,1\n");
-        let named = Named { label: Some("y"), ..Named::default() };
+        let named = Named { label: Some("y".into()), ..Named::default() };
         let (schema, inferred) = infer(&names("y,a,when,b,empty,flag"), &sample, &named, b',', true).unwrap();
         let roles: Vec<_> = schema.columns.iter().map(|column| column.role).collect();
         assert_eq!(
@@ -157,22 +194,21 @@ mod tests {
     #[test]
     fn numbers_that_cannot_be_learned_do_not_make_a_column_text() {
         let sample = rows("1,1,inf\n0,inf,nan\n1,1e39,inf\n");
-        let named = Named { label: Some("y"), ..Named::default() };
+        let named = Named { label: Some("y".into()), ..Named::default() };
         let (schema, _) = infer(&names("y,some,all"), &sample, &named, b',', true).unwrap();
         assert_eq!((schema.columns[1].role, schema.columns[2].role), (Role::Numeric, Role::Categorical));
     }
 
     #[test]
     fn a_name_that_is_not_there_is_refused_with_the_names_that_are() {
-        let named = Named { label: Some("clicked"), ..Named::default() };
+        let named = Named { label: Some("clicked".into()), ..Named::default() };
         let error = infer(&names("click,age"), &[], &named, b',', true).unwrap_err().to_string();
         assert!(error.contains("clicked") && error.contains("click, age"), "{error}");
     }
 
     #[test]
     fn a_column_has_one_role() {
-        let list = [String::from("age")];
-        let named = Named { label: Some("age"), numeric: &list, ..Named::default() };
+        let named = Named { label: Some("age".into()), numeric: vec!["age".into()], ..Named::default() };
         assert!(infer(&names("click,age"), &[], &named, b',', true).is_err());
     }
 }

@@ -288,7 +288,7 @@ impl Sequencer {
             }
             let (counts, metrics) = engine.progress();
             let stages = [clock.so_far()];
-            observe(Status { counts, metrics, elapsed: started.elapsed(), stages: &stages });
+            observe(Status { counts, metrics, elapsed: started.elapsed(), stages: &stages, inferred: &[] });
             clock.worked();
         }
         clock.was_starved();

@@ -2,13 +2,16 @@
 //!
 //! The only place with threads and channels: a reader, N ingest threads, the engine, and one thread that writes
 //! predictions. Siblings: [`flow`] (threads and channels), [`stage`] (how a thread spends its time), [`start`] (what
-//! is needed before the first record), [`outlet`] (where results go) and [`saved`] (a run as a model file and back).
+//! is needed before the first record, the columns among it), [`outlet`] (where results go), [`saved`] (a run as a model
+//! file and back) and [`summary`] (a run in numbers).
 
+mod columns;
 pub mod flow;
 pub mod outlet;
 pub mod saved;
 pub mod stage;
 pub mod start;
+pub mod summary;
 
 use std::time::{Duration, Instant};
 
@@ -35,6 +38,8 @@ pub struct Status<'a> {
     pub elapsed: Duration,
     /// Time of the engine so far.
     pub stages: &'a [StageTimes],
+    /// The columns whose role was inferred, in the first look, before the first record.
+    pub inferred: &'a [(String, Role)],
 }
 
 /// What a run leaves behind.
@@ -84,6 +89,8 @@ pub fn run(plan: &Plan, saved: Option<Saved>, observe: &mut dyn FnMut(Status<'_>
     let mut engine = Engine::new(batcher, opened.learner, plan.max_rejected);
     let outlet = Outlet::create(plan, &schema)?;
 
+    let (counts, metrics) = engine.progress();
+    observe(Status { counts, metrics, elapsed: started.elapsed(), stages: &[], inferred: &inferred });
     let ended = flow::run(plan, source, head, &schema, &mut engine, outlet, started, observe)?;
 
     Ok(Outcome {

@@ -4,9 +4,10 @@ use serde_json::json;
 
 use super::Outcome;
 use super::start::Saved;
-use crate::config::{LearnerOptions, Options, OutputOptions, Plan, SourceOptions};
+use crate::config::{DEFAULT_BATCH, LearnerOptions, Options, OutputOptions, Plan, SourceOptions};
 use crate::encoder::label::LabelRule;
 use crate::error::{Error, Result};
+use crate::learner::Update;
 use crate::scaler::Scaler;
 use crate::schema::Schema;
 use crate::sink::model::SavedModel;
@@ -40,6 +41,8 @@ pub fn to_predict(file: SavedModel) -> Result<Saved> {
     if schema.numeric() != file.model.numeric {
         return Err(damaged("number of numeric columns"));
     }
+    let (update, batch) = (options.learner.update, options.learner.batch);
+    let (update, batch) = (update.unwrap_or(Update::Record), batch.unwrap_or(DEFAULT_BATCH));
     let label = options.source.positive.map_or(LabelRule::Inferred, LabelRule::Positive);
-    Ok(Saved { model: file.model, scaler, schema, label })
+    Ok(Saved { model: file.model, scaler, schema, label, update, batch })
 }

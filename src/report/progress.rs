@@ -35,8 +35,8 @@ pub struct Tick<'a> {
     pub since_last: Option<f64>,
     /// Records a second since the start.
     pub records_per_s: Option<f64>,
-    /// The stage that holds the others up so far; empty while unknown.
-    pub bottleneck: &'a str,
+    /// What the run is bound by so far; empty while that is not known.
+    pub bound: &'a str,
     /// Bytes read so far, in the same measure as the total given to [`Progress::new`].
     pub bytes: u64,
     /// The last record.
@@ -130,8 +130,9 @@ fn bar(total_bytes: Option<u64>) -> ProgressBar {
 fn message(tick: &Tick) -> String {
     let rate = tick.records_per_s.map_or_else(|| NOT_AVAILABLE.to_owned(), quantity);
     let (loss, last) = (figure(tick.log_loss, 4), figure(tick.since_last, 4));
-    let busiest = if tick.bottleneck.is_empty() { String::new() } else { format!(", {} busiest", tick.bottleneck) };
-    format!("{} at {rate}/s, log loss {loss}, last {last}{busiest}", quantity(tick.records as f64))
+    let separator = if tick.bound.is_empty() { "" } else { ", " };
+    let bound = tick.bound;
+    format!("{} at {rate}/s, log loss {loss}, last {last}{separator}{bound}", quantity(tick.records as f64))
 }
 
 /// Two lines of column names.
@@ -198,7 +199,7 @@ mod tests {
             log_loss: Some(0.5),
             since_last: (records < 1000).then_some(0.25),
             records_per_s: Some(412_345.0),
-            bottleneck: "ingest",
+            bound: "engine-bound",
             bytes: records * 10,
             last,
         }
@@ -240,7 +241,9 @@ a remark
 
     #[test]
     fn the_bar_says_the_most_important_first() {
-        assert_eq!(message(&tick(1_234)), "1.23 k at 412 k/s, log loss 0.5000, last n.a., ingest busiest");
+        assert_eq!(message(&tick(1_234)), "1.23 k at 412 k/s, log loss 0.5000, last n.a., engine-bound");
+        let unbound = Tick { bound: "", ..tick(1_234) };
+        assert_eq!(message(&unbound), "1.23 k at 412 k/s, log loss 0.5000, last n.a.");
     }
 
     #[test]

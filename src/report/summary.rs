@@ -5,7 +5,7 @@
 use std::fmt::Write;
 
 use super::number::{NOT_AVAILABLE, bytes, count, duration, figure, percent, quantity};
-use super::verdict::verdict;
+use super::verdict::{is_short, verdict};
 use crate::learner::Update;
 use crate::sink::summary::Summary;
 
@@ -84,18 +84,17 @@ fn setup(s: &Summary) -> String {
         &mut text,
         format_args!("records     {labelled} labelled, {} rejected{}\n", count(s.rejected), by_reason(s)),
     );
-    append(&mut text, format_args!("updates     {updates}, model version {}\n", count(s.model_version)));
+    let updates = if s.frozen { "none: nothing is learned;".into() } else { updates + "," };
+    append(&mut text, format_args!("updates     {updates} model version {}\n", count(s.model_version)));
+    let whose = if s.frozen { "model" } else { "learner" };
     append(
         &mut text,
-        format_args!("learner     update {unit}, batch {}, {learned}, 2^{} weights\n", s.batch, s.hash_bits),
+        format_args!("{whose:<12}update {unit}, batch {}, {learned}, 2^{} weights\n", s.batch, s.hash_bits),
     );
     append(
         &mut text,
         format_args!("device      {}{why}\n", if s.device.is_empty() { NOT_AVAILABLE } else { &s.device }),
     );
-    if !s.inferred_columns.is_empty() {
-        append(&mut text, format_args!("inferred    {}\n", inferred(&s.inferred_columns)));
-    }
     text
 }
 
@@ -107,8 +106,15 @@ fn by_reason(s: &Summary) -> String {
     if named.is_empty() { String::new() } else { format!(" ({})", named.join(", ")) }
 }
 
-/// How many columns of each role were inferred, by name where they are few.
-fn inferred(columns: &[(String, String)]) -> String {
+/// Columns by the role that was inferred for them; the first names where there are many.
+///
+/// ```
+/// let columns = [("hour", "categorical"), ("price", "numeric"), ("ad", "categorical")];
+/// let columns = columns.map(|(name, role)| (name.to_owned(), role.to_owned()));
+/// assert_eq!(tidemill::report::summary::inferred(&columns), "categorical hour, ad; numeric price");
+/// ```
+pub fn inferred(columns: &[(String, String)]) -> String {
+    const SHOWN: usize = 8;
     let mut roles: Vec<&str> = Vec::new();
     for (_, role) in columns {
         if !roles.contains(&role.as_str()) {
@@ -117,26 +123,28 @@ fn inferred(columns: &[(String, String)]) -> String {
     }
     let of_role = |role: &&str| {
         let names: Vec<&str> = columns.iter().filter(|c| c.1 == **role).map(|c| c.0.as_str()).collect();
-        if names.len() <= 4 {
-            format!("{role} {}", names.join(", "))
-        } else {
-            format!("{} {role} columns", names.len())
-        }
+        let more = names.len().saturating_sub(SHOWN);
+        let shown = names[..names.len() - more].join(", ");
+        if more == 0 { format!("{role} {shown}") } else { format!("{role} {shown} and {} more", count(more as u64)) }
     };
     roles.iter().map(of_role).collect::<Vec<_>>().join("; ")
 }
 
-/// Where the time went, and the verdict.
+/// Where the time went, and the verdict; of a short run there is nothing to tell.
 fn stages(s: &Summary) -> String {
     if s.stages.is_empty() {
         return String::new();
+    }
+    let sentence = verdict(&s.stages, s.cores).1 + "\n";
+    if is_short(&s.stages) {
+        return sentence;
     }
     let mut text = format!("{:<12}{:>7} {:>8} {:>8} {:>8}\n", "stage", "threads", "busy", "starved", "blocked");
     for (name, time) in &s.stages {
         let [busy, starved, blocked] = [time.busy(), time.starved(), time.blocked()].map(percent);
         append(&mut text, format_args!("{name:<12}{:>7} {busy:>8} {starved:>8} {blocked:>8}\n", time.threads));
     }
-    text + &verdict(&s.stages, s.cores).1 + "\n"
+    text + &sentence
 }
 
 fn remarks(s: &Summary) -> String {
@@ -194,7 +202,6 @@ records     1,234,567 labelled, 12 rejected (not_a_number 10, field_count 2)
 updates     1,234,567, model version 2,469,134
 learner     update record, batch 256, adagrad, learning rate 0.1, l2 0.000001, 2^18 weights
 device      cpu: no GPU adapter was found
-inferred    label click; numeric age; categorical site
 
 stage       threads     busy  starved  blocked
 source            1    6.7 %      0 %     93 %
@@ -218,9 +225,30 @@ warning: something to know
     }
 
     #[test]
-    fn many_inferred_columns_are_counted() {
+    fn a_short_run_has_no_table_of_stages() {
+        let mut summary = full();
+        let time = StageTime { busy_s: 0.05, starved_s: 0.01, blocked_s: 0.0, threads: 1 };
+        summary.stages = vec![("source".into(), time), ("engine".into(), time)];
+        let text = text(&summary);
+        assert!(text.contains("\n\ntoo short to say what held it up\n") && !text.contains("busy"), "{text}");
+    }
+
+    #[test]
+    fn predicting_shows_how_the_model_has_learned() {
+        let mut summary = full();
+        summary.frozen = true;
+        let text = text(&summary);
+        assert!(
+            text.contains("\nmodel       update record, batch 256, adagrad") && !text.contains("learner     up"),
+            "{text}"
+        );
+        assert!(text.contains("\nupdates     none: nothing is learned; model version 2,469,134\n"), "{text}");
+    }
+
+    #[test]
+    fn of_many_inferred_columns_the_first_are_named() {
         let columns: Vec<_> =
-            (0..9).map(|i| (format!("c{i}"), if i < 2 { "label" } else { "numeric" }.into())).collect();
-        assert_eq!(inferred(&columns), "label c0, c1; 7 numeric columns");
+            (0..1012).map(|i| (format!("c{i}"), if i < 2 { "label" } else { "numeric" }.into())).collect();
+        assert_eq!(inferred(&columns), "label c0, c1; numeric c2, c3, c4, c5, c6, c7, c8, c9 and 1,002 more");
     }
 }

@@ -8,6 +8,10 @@ use crate::sink::summary::StageTime;
 /// Busy for less than this share of its time, a stage is not called a bottleneck.
 const BUSY: f64 = 0.6;
 
+/// Seconds below which a run says nothing about its stages: threads have hardly started, and whoever happened to wait
+/// for one moment looks like the bottleneck.
+const SHORT: f64 = 0.1;
+
 /// Name of the stage that held the others up, and a sentence that says so and what would help.
 ///
 /// A chain of stages is as fast as the one that is busy all the time: those before it are blocked, those behind it
@@ -25,15 +29,31 @@ const BUSY: f64 = 0.6;
 /// );
 /// ```
 pub fn verdict(stages: &[(String, StageTime)], cores: u64) -> (String, String) {
-    let Some((name, time)) = highest(stages, StageTime::busy) else {
-        return ("none".into(), "no stage was busy long enough to be measured".into());
-    };
+    let busiest = highest(stages, StageTime::busy).filter(|_| !is_short(stages));
+    let Some((name, time)) = busiest else { return ("none".into(), "too short to say what held it up".into()) };
     if time.busy() < BUSY {
         return waiting(stages, cores, name, time);
     }
     let (bound, help) = bound(name);
     let was = if time.threads > 1 { format!("{} {name} threads were", time.threads) } else { format!("{name} was") };
     (name.clone(), format!("{bound}-bound: the {was} busy {} of the time; {help}", percent(time.busy())))
+}
+
+/// Whether the stages ran for too short a time to be judged.
+pub fn is_short(stages: &[(String, StageTime)]) -> bool {
+    lasted(stages) < SHORT
+}
+
+/// The same for a run under way, of which only one stage's time is known: what it is bound by, or nothing.
+///
+/// ```
+/// use tidemill::{report::verdict::bound_so_far, sink::summary::StageTime};
+/// let time = |busy_s, starved_s| StageTime { busy_s, starved_s, blocked_s: 0.0, threads: 1 };
+/// assert_eq!(bound_so_far("engine", &time(0.7, 0.3)), "engine-bound");
+/// assert_eq!(bound_so_far("engine", &time(0.5, 0.5)), "");
+/// ```
+pub fn bound_so_far(stage: &str, time: &StageTime) -> String {
+    if time.busy() < BUSY { String::new() } else { format!("{}-bound", bound(stage).0) }
 }
 
 /// The verdict where no stage was busy most of the time.
@@ -63,9 +83,14 @@ fn waiting(stages: &[(String, StageTime)], cores: u64, name: &str, time: &StageT
 /// each other.
 fn share_of_cores(stages: &[(String, StageTime)], cores: u64) -> f64 {
     let busy: f64 = stages.iter().map(|(_, time)| time.busy_s).sum();
-    let lasted = |time: &StageTime| (time.busy_s + time.starved_s + time.blocked_s) / f64::from(time.threads.max(1));
-    let elapsed = stages.iter().map(|(_, time)| lasted(time)).fold(0.0, f64::max);
+    let elapsed = lasted(stages);
     if elapsed > 0.0 { busy / (elapsed * cores.max(1) as f64) } else { 0.0 }
+}
+
+/// Seconds that the stages ran for.
+fn lasted(stages: &[(String, StageTime)]) -> f64 {
+    let lasted = |time: &StageTime| (time.busy_s + time.starved_s + time.blocked_s) / f64::from(time.threads.max(1));
+    stages.iter().map(|(_, time)| lasted(time)).fold(0.0, f64::max)
 }
 
 /// What a stage is bound by, and what would help.
@@ -156,6 +181,9 @@ mod tests {
     fn a_run_too_short_to_measure_has_no_bottleneck() {
         assert_eq!(verdict(&[], 8).0, "none");
         assert_eq!(verdict(&stages(&[("ingest", [0.0; 3])]), 8).0, "none");
+        let (name, sentence) = verdict(&stages(&[("ingest", [0.09, 0.0, 0.005])]), 8);
+        assert_eq!((name.as_str(), sentence.as_str()), ("none", "too short to say what held it up"));
+        assert_eq!(verdict(&stages(&[("ingest", [0.1, 0.0, 0.005])]), 8).0, "ingest");
     }
 
     #[test]

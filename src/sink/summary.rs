@@ -88,6 +88,9 @@ pub struct Summary {
     pub inferred_columns: Vec<(String, String)>,
     /// What the reader of the figures should know.
     pub warnings: Vec<String>,
+    /// Whether nothing was to be learned: the settings are then those by which the model has learned.
+    #[serde(skip)]
+    pub frozen: bool,
 }
 
 /// Where the time of a stage went, in seconds, added up over its threads.
@@ -186,6 +189,7 @@ impl Summary {
             bytes: 0,
             inferred_columns: Vec::new(),
             warnings: warnings(metrics, settings.frozen),
+            frozen: settings.frozen,
         }
     }
 

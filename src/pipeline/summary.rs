@@ -1,0 +1,69 @@
+//! A finished run as the summary that is written and shown.
+
+use super::Outcome;
+use super::stage::StageTimes;
+use crate::config::Plan;
+use crate::report::verdict::verdict;
+use crate::schema::Role;
+use crate::sink::summary::{StageTime, Summary};
+
+/// The summary of a finished run.
+pub fn of(plan: &Plan, outcome: &Outcome) -> Summary {
+    let counts = &outcome.counts;
+    let stages = times(&outcome.stages);
+    let mut summary = Summary {
+        rejected: counts.rejected,
+        updates: outcome.model.updates - outcome.first_version,
+        model_version: outcome.model.updates,
+        device: outcome.device.clone(),
+        device_reason: outcome.device_reason.clone(),
+        bottleneck: verdict(&stages, cores()).0,
+        cores: cores(),
+        stages,
+        best_possible_log_loss: counts.best_loss.filter(|b| b.records > 0).map(|b| b.loss / b.records as f64),
+        rejected_by_reason: counts.by_reason.iter().map(|(reason, &count)| (reason.name(), count)).collect(),
+        threads: plan.threads as u64,
+        inferred_columns: roles(&outcome.inferred),
+        ..Summary::new(&outcome.settings, &outcome.metrics)
+    };
+    if counts.records == 0 {
+        summary.warnings.push("the input has no records behind its header, so nothing was learned or predicted".into());
+    }
+    if counts.rejected > 0 && plan.outputs.rejected.is_none() && outcome.stopped.is_none() {
+        summary.warnings.push("--rejected FILE would show the rejected records with their reasons".into());
+    }
+    summary.timed(outcome.elapsed.as_secs_f64(), counts.bytes)
+}
+
+/// The times of stages, as a summary has them.
+pub fn times(stages: &[StageTimes]) -> Vec<(String, StageTime)> {
+    let time = |stage: &StageTimes| StageTime {
+        busy_s: stage.busy.as_secs_f64(),
+        starved_s: stage.starved.as_secs_f64(),
+        blocked_s: stage.blocked.as_secs_f64(),
+        threads: stage.threads as u32,
+    };
+    stages.iter().map(|stage| (stage.name.to_owned(), time(stage))).collect()
+}
+
+/// Columns with the words for their roles.
+pub fn roles(inferred: &[(String, Role)]) -> Vec<(String, String)> {
+    inferred.iter().map(|(name, role)| (name.clone(), role_name(*role).to_owned())).collect()
+}
+
+fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Numeric => "numeric",
+        Role::Categorical => "categorical",
+        Role::Time => "event time (not a feature)",
+        Role::Label => "label",
+        Role::Weight => "weight",
+        Role::Id => "id",
+        Role::Ignored => "ignored",
+    }
+}
+
+/// Cores that the process may use.
+fn cores() -> u64 {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64)
+}
