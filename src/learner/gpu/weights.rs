@@ -4,7 +4,6 @@
 
 use super::adapter::Device;
 use super::counters::Counters;
-use super::ring::wait;
 use crate::error::{Error, Result};
 use crate::learner::Model;
 
@@ -56,7 +55,7 @@ impl Weights {
         encoder.copy_buffer_to_buffer(&self.table, 0, readback, dense, table);
         let submission = counters.submit(gpu, encoder);
         readback.map_async(wgpu::MapMode::Read, .., |_| ());
-        wait(gpu, submission)?;
+        gpu.wait(submission)?;
         let mapped = readback.get_mapped_range(..).map_err(|cause| {
             Error::device("the weights cannot be read back from the GPU: run with --device cpu").because(cause)
         })?;
