@@ -35,6 +35,11 @@ fn unpenalised() -> Penalty {
     return Penalty(0.0, 0.0);
 }
 
+// Whether steps depend on how often a coordinate was touched; twin of `kernels::asks_for_counts`.
+fn asks_for_counts() -> bool {
+    return OPTIMIZER != FTRL && (L1 != 0.0 || L2 != 0.0);
+}
+
 // x moved towards 0 by `amount`, and no further than 0.
 fn shrink(x: f32, amount: f32) -> f32 {
     let size = max(abs(x) - amount, 0.0);

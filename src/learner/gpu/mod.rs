@@ -67,7 +67,7 @@ impl Learner for GpuLearner {
         let need = slot::Size { words: plan::words(&sections).next_multiple_of(2), rows: batch.rows as u64 };
         let (word_at, row_at) = self.ring.make_room(need)?;
         let rate = rate(self.settings.optimizer, self.model.updates);
-        let plan = Plan { row_at, rate, ..self.lessons.plan(&batch, word_at) };
+        let plan = Plan { row_at, rate, ..self.lessons.plan(&batch, word_at)? };
 
         let (version, learns) = (self.model.updates, self.lessons.learned > 0);
         // The sections borrow the micro-batch that the slot is about to own, so the slot writes them first.

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use super::adapter::Device;
 use super::counters::Counters;
 use super::fault::lost;
-use super::kernels::Kernels;
+use super::kernels::{Kernels, asks_for_counts};
 use super::plan::{Plan, Sections};
 use super::slot::{Entry, GROUP, SCHEDULE_WORDS, Size, Slot};
 use super::weights::Weights;
@@ -45,7 +45,7 @@ impl Ring {
         let mut counters = Counters::default();
         let kernels = Kernels::compile(&gpu.device, settings);
         gpu.faults.check()?;
-        let weights = Weights::upload(&gpu, model, &mut counters)?;
+        let weights = Weights::upload(&gpu, model, asks_for_counts(settings), &mut counters)?;
         let capacity = enough(&gpu, first, first)?;
         let slots: Result<_> =
             (0..SLOTS).map(|_| Slot::new(&gpu, &kernels, &weights, capacity, &mut counters)).collect();
