@@ -155,7 +155,7 @@ mod tests {
         for _ in 0..2 {
             let error = (0..4 * GROUP).find_map(|_| learner.learn(one_row()).err()).unwrap();
             assert_eq!(error.kind(), ErrorKind::Device);
-            assert!(error.to_string().contains("--device cpu"), "{error}");
+            assert!(error.to_string().contains("again with --device cpu"), "{error}");
             assert!(learner.finish().is_err() && learner.model().is_err());
         }
     }
