@@ -30,9 +30,32 @@ pub use slot::GROUP;
 ///
 /// For record-by-record updates, which it does not have, and where the device cannot hold the model.
 pub fn open(adapter: &Adapter, model: Model, settings: Settings) -> Result<GpuLearner> {
+    Ok(prepare(adapter, &model, settings)?.with(model))
+}
+
+/// Opens all of the GPU backend that can fail; the model is left with the caller, who may have another use for it.
+///
+/// # Errors
+///
+/// As [`open`].
+pub fn prepare(adapter: &Adapter, model: &Model, settings: Settings) -> Result<Prepared> {
     supports(&settings)?;
-    let ring = ring::Ring::open(adapter.open()?, &model, &settings, first_size(&model, &settings))?;
-    Ok(GpuLearner { ring, lessons: plan::Lessons::default(), model, settings })
+    let ring = ring::Ring::open(adapter.open()?, model, &settings, first_size(model, &settings))?;
+    Ok(Prepared { ring, settings })
+}
+
+/// A device that holds a model.
+#[derive(Debug)]
+pub struct Prepared {
+    ring: ring::Ring,
+    settings: Settings,
+}
+
+impl Prepared {
+    /// The learner, on the model that it was prepared with.
+    pub fn with(self, model: Model) -> GpuLearner {
+        GpuLearner { ring: self.ring, lessons: plan::Lessons::default(), model, settings: self.settings }
+    }
 }
 
 /// Whether the GPU can do a job at all.
