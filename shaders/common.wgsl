@@ -7,6 +7,9 @@ const LANES: u32 = 16u;
 // Rows of a workgroup that gives every row LANES threads.
 const ROWS: u32 = 16u;
 
+// In a coordinate's touch: somebody was there, even if no whole unit was counted. Counts stay below it.
+const MARK: i32 = 1073741824;
+
 // Where one micro-batch lies in its slot, and what its step needs. Twin of `learner::gpu::plan::Plan`.
 // Places (`*_at`) count words from the start of the slot's data, except `row_at`.
 struct Plan {
@@ -34,10 +37,10 @@ struct Plan {
     rate: f32,
     // Summed weight of the rows that are learned.
     count: f32,
-    // A power of two that no entry's gradient exceeds, and its inverse.
-    largest: f32,
-    inverse_largest: f32,
-    // Two to the number of bits of each integer that a gradient is cut into, and its inverse.
+    // The unit, a power of two, in which the gradients of a coordinate's entries are added, and its inverse.
+    gradient_unit: f32,
+    inverse_gradient_unit: f32,
+    // Two to the number of bits of each of the two integers that take what is left below a unit, and its inverse.
     limb: f32,
     inverse_limb: f32,
     // The unit, a power of two, in which the weights of a coordinate's entries are added, and its inverse.

@@ -1,24 +1,40 @@
-// The step of every hashed coordinate that `spread.wgsl` has touched, on the gradient and the count it left there:
-//   G = largest (a / limb + b / limb^2 + c / limb^3), added from the smallest part up.
+// The step of every hashed coordinate that `spread.wgsl` has touched, on the gradient and the count it left there, each
+//   (a + b / limb + c / limb^2) unit, added from the smallest part up.
 //
-// A coordinate has a thread for each of its entries. The first to take the count away makes the step and the others
+// A coordinate has a thread for each of its entries. The first to take the touch away makes the step and the others
 // find 0; which one is first does not matter, because they would all do the same.
 
 @group(0) @binding(0) var<uniform> plan: Plan;
 @group(0) @binding(1) var<storage, read> words: array<u32>;
 @group(0) @binding(2) var<storage, read_write> table: array<vec2<f32>>;
-// (a, b) of each coordinate.
+// (a, b) of the gradient of each coordinate.
 @group(0) @binding(3) var<storage, read_write> high: array<atomic<i32>>;
-// (c, count) of each coordinate.
+// (c of the gradient, touch) of each coordinate.
 @group(0) @binding(4) var<storage, read_write> low: array<atomic<i32>>;
+// (b, c) of the count of each coordinate; nothing where counts are not asked for.
+@group(0) @binding(5) var<storage, read_write> count_rest: array<atomic<i32>>;
+
+fn joined(a: i32, b: i32, c: i32, unit: f32) -> f32 {
+    let rest = (f32(c) * plan.inverse_limb + f32(b)) * plan.inverse_limb;
+    return (rest + f32(a)) * unit;
+}
 
 // Takes the gradient of coordinate `index` away, leaving 0.
 fn take_gradient(index: u32) -> f32 {
-    let a = f32(atomicExchange(&high[2u * index], 0));
-    let b = f32(atomicExchange(&high[2u * index + 1u], 0));
-    let c = f32(atomicExchange(&low[2u * index], 0));
-    let rest = (c * plan.inverse_limb + b) * plan.inverse_limb;
-    return (rest + a) * plan.inverse_limb * plan.largest;
+    let a = atomicExchange(&high[2u * index], 0);
+    let b = atomicExchange(&high[2u * index + 1u], 0);
+    let c = atomicExchange(&low[2u * index], 0);
+    return joined(a, b, c, plan.gradient_unit);
+}
+
+// Takes the rest of the count of coordinate `index` away; `touch` is what was in its touch.
+fn take_count(index: u32, touch: i32) -> f32 {
+    if !asks_for_counts() {
+        return 0.0;
+    }
+    let b = atomicExchange(&count_rest[2u * index], 0);
+    let c = atomicExchange(&count_rest[2u * index + 1u], 0);
+    return joined(touch & (MARK - 1), b, c, plan.count_unit);
 }
 
 @compute @workgroup_size(64)
@@ -32,10 +48,10 @@ fn hashed(
         return;
     }
     let index = words[plan.index_at + entry];
-    let count = atomicExchange(&low[2u * index + 1u], 0);
-    if count == 0 {
+    let touch = atomicExchange(&low[2u * index + 1u], 0);
+    if touch == 0 {
         return;
     }
     let gradient = take_gradient(index);
-    table[index] = batch_step(table[index], gradient, f32(count) * plan.count_unit, plan.rate, penalised());
+    table[index] = batch_step(table[index], gradient, take_count(index, touch), plan.rate, penalised());
 }

@@ -37,9 +37,14 @@ fn hashed_lane(row: u32, lane: u32) -> f32 {
     return sum;
 }
 
+// Not `clamp`, which makes a bound of a NaN on some drivers: a model that has diverged is to be seen.
+fn within_bounds(z: f32) -> f32 {
+    return select(select(z, MAX_LOGIT, z > MAX_LOGIT), -MAX_LOGIT, z < -MAX_LOGIT);
+}
+
 fn finish(row: u32, sums: vec2<f32>) {
     let bias = dense_weight[plan.width];
-    let z = clamp(sums.x + sums.y + bias, -MAX_LOGIT, MAX_LOGIT);
+    let z = within_bounds(sums.x + sums.y + bias);
     logit[plan.row_at + row] = z;
     residual[plan.row_at + row] = (sigmoid(z) - numbers[plan.label_at + row]) * numbers[plan.weight_at + row];
 }

@@ -35,10 +35,16 @@ fn unpenalised() -> Penalty {
     return Penalty(0.0, 0.0);
 }
 
-// x moved towards 0 by `amount`, and no further than 0.
+// Whether steps depend on how often a coordinate was touched; twin of `kernels::asks_for_counts`.
+fn asks_for_counts() -> bool {
+    return OPTIMIZER != FTRL && (L1 != 0.0 || L2 != 0.0);
+}
+
+// x moved towards 0 by `amount`, and no further than 0. A NaN stays one wherever the driver keeps to IEEE 754, which WGSL
+// does not ask of it: `max(NaN, 0)` would be a plausible weight on some. What is read back is checked on the host.
 fn shrink(x: f32, amount: f32) -> f32 {
-    let size = max(abs(x) - amount, 0.0);
-    return select(-size, size, x >= 0.0);
+    let size = abs(x) - amount;
+    return select(select(-size, size, x >= 0.0), 0.0, abs(x) <= amount);
 }
 
 // FTRL: the strength of the quadratic that holds the weight, for a sum of squared gradients n.

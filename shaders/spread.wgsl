@@ -1,31 +1,53 @@
 // G_f += residual_i x_if for every hashed feature f of every row i that is learned, and c_f += h_i: gradient and count
 // of each coordinate, left in sums of integers for `hashed.wgsl`.
 //
-// Order of the sums: none, and none is needed, because they are sums of integers. A gradient g within plus and minus
-// `largest` is cut into three of them, each the rounded rest of the one before:
-//   g / largest = a / limb + b / limb^2 + c / limb^3, with |a|, |b|, |c| <= limb.
-// Scaling by powers of two and taking the rest are exact, so only the last rounding, at largest / limb^3, loses anything.
+// Order of the sums: none, and none is needed, because they are sums of integers. A number is cut into three of them,
+// each the rounded rest of the one before:
+//   x / unit = a + b / limb + c / limb^2, with |b|, |c| <= limb / 2.
+// Scaling by powers of two and taking the rest are exact, so only the last rounding, at unit / limb^2, loses anything.
 
 @group(0) @binding(0) var<uniform> plan: Plan;
 @group(0) @binding(1) var<storage, read> words: array<u32>;
 @group(0) @binding(2) var<storage, read> numbers: array<f32>;
 @group(0) @binding(3) var<storage, read> residual: array<f32>;
-// (a, b) of each coordinate.
+// (a, b) of the gradient of each coordinate.
 @group(0) @binding(4) var<storage, read_write> high: array<atomic<i32>>;
-// (c, count) of each coordinate.
+// (c of the gradient, touch) of each coordinate. A touch is not 0 where anybody was there: a of the count, or MARK.
 @group(0) @binding(5) var<storage, read_write> low: array<atomic<i32>>;
+// (b, c) of the count of each coordinate; nothing where counts are not asked for.
+@group(0) @binding(6) var<storage, read_write> count_rest: array<atomic<i32>>;
 
-// Adds to the sums of coordinate `index`.
-fn add(index: u32, gradient: f32, count: i32) {
-    let whole = gradient * plan.inverse_largest * plan.limb;
+fn cut(x: f32, inverse_unit: f32) -> vec3<i32> {
+    let whole = x * inverse_unit;
     let a = round(whole);
     let rest = (whole - a) * plan.limb;
     let b = round(rest);
-    let c = round((rest - b) * plan.limb);
-    atomicAdd(&high[2u * index], i32(a));
-    atomicAdd(&high[2u * index + 1u], i32(b));
-    atomicAdd(&low[2u * index], i32(c));
-    atomicAdd(&low[2u * index + 1u], count);
+    return vec3<i32>(i32(a), i32(b), i32(round((rest - b) * plan.limb)));
+}
+
+fn add_gradient(index: u32, gradient: vec3<i32>) {
+    atomicAdd(&high[2u * index], gradient.x);
+    atomicAdd(&high[2u * index + 1u], gradient.y);
+    atomicAdd(&low[2u * index], gradient.z);
+}
+
+// Leaves a touch, and the count where it is asked for. Most counts are whole units, so the rest is mostly 0.
+fn add_count(index: u32, count: vec3<i32>) {
+    if !asks_for_counts() {
+        atomicStore(&low[2u * index + 1u], MARK);
+        return;
+    }
+    if count.x != 0 {
+        atomicAdd(&low[2u * index + 1u], count.x);
+    } else {
+        atomicOr(&low[2u * index + 1u], MARK);
+    }
+    if count.y != 0 {
+        atomicAdd(&count_rest[2u * index], count.y);
+    }
+    if count.z != 0 {
+        atomicAdd(&count_rest[2u * index + 1u], count.z);
+    }
 }
 
 @compute @workgroup_size(16, 16)
@@ -42,11 +64,12 @@ fn spread(
     if weight == 0.0 {
         return;
     }
-    // At least 1, because a count of 0 says that nobody touched the coordinate.
-    let count = max(i32(round(weight * plan.inverse_count_unit)), 1);
+    let count = cut(weight, plan.inverse_count_unit);
     let own_residual = residual[plan.row_at + row];
     let end = words[plan.row_start_at + row + 1u];
     for (var e = words[plan.row_start_at + row] + local.x; e < end; e += LANES) {
-        add(words[plan.index_at + e], own_residual * numbers[plan.value_at + e], count);
+        let index = words[plan.index_at + e];
+        add_gradient(index, cut(own_residual * numbers[plan.value_at + e], plan.inverse_gradient_unit));
+        add_count(index, count);
     }
 }

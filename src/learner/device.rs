@@ -64,9 +64,10 @@ pub fn open(choice: &DeviceChoice, model: Model, settings: Settings) -> Result<O
             // Before an adapter is looked for: a job that cannot run there needs no driver to hear so.
             gpu::supports(&settings)?;
             let adapter = gpu::adapter::find(name.as_deref().map_or(Wanted::Best, Wanted::Named))?;
-            open_gpu(&adapter, model, settings, "asked for")
+            let prepared = gpu::prepare(&adapter, &model, settings)?;
+            Ok(as_gpu(prepared, &adapter.name(), model, "asked for"))
         }
-        DeviceChoice::Auto => open_faster(model, settings),
+        DeviceChoice::Auto => Ok(open_faster(model, settings)),
     }
 }
 
@@ -83,32 +84,56 @@ fn open_cpu(model: Model, settings: Settings, why: impl Into<String>) -> Opened 
     Opened { learner: Box::new(cpu::open(model, settings)), device, why: why.into() }
 }
 
-fn open_gpu(adapter: &Adapter, model: Model, settings: Settings, why: impl Into<String>) -> Result<Opened> {
-    let learner = Box::new(gpu::open(adapter, model, settings)?);
-    Ok(Opened { learner, device: format!("gpu: {}", adapter.name()), why: why.into() })
+fn as_gpu(prepared: gpu::Prepared, adapter: &str, model: Model, why: impl Into<String>) -> Opened {
+    Opened { learner: Box::new(prepared.with(model)), device: format!("gpu: {adapter}"), why: why.into() }
 }
 
-/// Measures only where the answer is open: no driver is touched for a job that the CPU does anyway.
-fn open_faster(model: Model, settings: Settings) -> Result<Opened> {
+/// Measures only where the answer is open: no driver is touched for a job that the CPU does anyway. It never fails:
+/// where the GPU cannot be used, the CPU can.
+fn open_faster(model: Model, settings: Settings) -> Opened {
     if settings.frozen {
-        return Ok(open_cpu(model, settings, "predicting alone is not worth a transfer"));
+        return open_cpu(model, settings, "predicting alone is not worth a transfer");
     }
     if settings.update == Update::Record {
-        return Ok(open_cpu(model, settings, "record-by-record updates run on the CPU"));
+        return open_cpu(model, settings, "record-by-record updates run on the CPU");
     }
     let adapter = match gpu::adapter::find(Wanted::Best) {
         Ok(adapter) if adapter.is_software() => {
             let why = format!("the only adapter, {}, is software", adapter.name());
-            return Ok(open_cpu(model, settings, why));
+            return open_cpu(model, settings, why);
         }
         Ok(adapter) => adapter,
-        Err(_) => return Ok(open_cpu(model, settings, "no GPU was found")),
+        Err(_) => return open_cpu(model, settings, "no GPU was found"),
     };
-    match compare(&adapter, &model, settings) {
-        Ok(rates) if rates.gpu > rates.cpu => open_gpu(&adapter, model, settings, rates.to_string()),
-        Ok(rates) => Ok(open_cpu(model, settings, rates.to_string())),
-        Err(error) => Ok(open_cpu(model, settings, error.to_string())),
+    let rates = compare(&adapter, &model, settings);
+    open_by(rates, &adapter.name(), model, settings, |model| gpu::prepare(&adapter, model, settings))
+}
+
+/// Opens the faster backend, and the CPU where either the measurement or the GPU's `prepare` has failed.
+fn open_by(
+    rates: Result<Rates>,
+    adapter: &str,
+    model: Model,
+    settings: Settings,
+    prepare: impl FnOnce(&Model) -> Result<gpu::Prepared>,
+) -> Opened {
+    let rates = match rates {
+        Ok(rates) => rates,
+        Err(error) => return open_cpu(model, settings, unusable(adapter, &error)),
+    };
+    if rates.gpu <= rates.cpu {
+        return open_cpu(model, settings, rates.to_string());
     }
+    match prepare(&model) {
+        Ok(prepared) => as_gpu(prepared, adapter, model, rates.to_string()),
+        Err(error) => open_cpu(model, settings, unusable(adapter, &error)),
+    }
+}
+
+/// Why the GPU is not used, in one line, whatever the driver says.
+fn unusable(adapter: &str, error: &Error) -> String {
+    let words: Vec<_> = error.to_string().split_whitespace().map(str::to_owned).collect();
+    format!("{adapter} cannot be used: {}", words.join(" "))
 }
 
 /// Records a second of both backends.
@@ -266,6 +291,28 @@ mod tests {
         if list().iter().all(|adapter| adapter.kind == "software") {
             assert!(opened.device.starts_with("cpu"), "{}: {}", opened.device, opened.why);
         }
+    }
+
+    #[test]
+    fn auto_takes_the_cpu_where_the_gpu_fails() {
+        let fast = || Ok(Rates { cpu: 1.0, gpu: 2.0 });
+        let broken = |_: &Model| Err(Error::device("the GPU is\n  out of memory"));
+        let why = "Anvil cannot be used: the GPU is out of memory";
+        let opened = open_by(fast(), "Anvil", blank(), SETTINGS, broken);
+        assert!(opened.device.starts_with("cpu") && opened.why == why, "{}: {}", opened.device, opened.why);
+        let opened = open_by(Err(Error::device("the GPU is\n  out of memory")), "Anvil", blank(), SETTINGS, |_| {
+            unreachable!("a GPU that could not be measured is not opened")
+        });
+        assert!(opened.device.starts_with("cpu") && opened.why == why, "{}: {}", opened.device, opened.why);
+    }
+
+    #[test]
+    fn auto_takes_the_gpu_where_it_is_faster_and_opens() {
+        let Ok(adapter) = gpu::adapter::find(Wanted::Best) else { return eprintln!("skipped: no adapter") };
+        let prepare = |model: &Model| gpu::prepare(&adapter, model, SETTINGS);
+        let mut opened = open_by(Ok(Rates { cpu: 1.0, gpu: 2.0 }), &adapter.name(), blank(), SETTINGS, prepare);
+        assert!(opened.device.starts_with("gpu") && opened.why.starts_with("measured"), "{}", opened.why);
+        assert_eq!(opened.learner.model().unwrap(), blank());
     }
 
     #[test]

@@ -2,8 +2,14 @@
 //!
 //! It never chooses for the user between a GPU and the CPU; that is [`crate::learner::device`].
 
-use super::fault::Faults;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use super::fault::{Faults, lost};
 use crate::error::{Error, Result};
+
+/// How long a submit may take before the device is given up.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What `tidemill devices` shows of an adapter.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -110,6 +116,29 @@ impl Adapter {
         })?;
         let (faults, limits) = (Faults::watch(&device), device.limits());
         Ok(Device { device, queue, faults, limits, name: self.name() })
+    }
+}
+
+impl Device {
+    /// Waits for a submit.
+    pub fn wait(&self, submission: wgpu::SubmissionIndex) -> Result<()> {
+        self.poll(wgpu::PollType::Wait { submission_index: Some(submission), timeout: Some(PATIENCE) })
+    }
+
+    /// Lets the driver say what is done, without waiting.
+    pub fn turn(&self) -> Result<()> {
+        self.poll(wgpu::PollType::Poll)
+    }
+
+    fn poll(&self, how: wgpu::PollType) -> Result<()> {
+        // wgpu 30 panics when a lost device is polled. Nothing of it is used after that: every later call fails too.
+        let polled = catch_unwind(AssertUnwindSafe(|| self.device.poll(how)));
+        self.faults.check()?;
+        match polled {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(cause)) => Err(Error::device(lost("it does not answer")).because(cause)),
+            Err(_) => Err(Error::device(lost("while it was polled"))),
+        }
     }
 }
 

@@ -15,8 +15,6 @@ pub struct Counters {
     pub buffers_created: u64,
     /// Bind groups made, likewise.
     pub bind_groups_created: u64,
-    /// Calls of the queue's `write_buffer`, each of which would make and free a buffer: the backend has none.
-    pub write_buffer_calls: u64,
 }
 
 impl Counters {

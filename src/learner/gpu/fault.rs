@@ -38,7 +38,10 @@ impl Faults {
 /// The device, or a mapping of its memory, is gone.
 pub(super) fn lost(message: &str) -> String {
     let cause = if message.is_empty() { "no reason given" } else { message };
-    format!("the GPU was lost ({cause}): resume from the last checkpoint, or run with --device cpu")
+    format!(
+        "the GPU was lost ({cause}), and with it what this run has learned; a run cannot continue on the CPU yet: \
+         run it again with --device cpu, or on another adapter (see `tidemill devices`)"
+    )
 }
 
 fn describe(error: &wgpu::Error) -> String {

@@ -68,8 +68,8 @@ impl Kernels {
         Self {
             predict: compile(device, predict, &[Plan, Read, Read, Read, Read, Write, Write], &constants),
             dense: compile(device, dense, &[Plan, Read, Read, Write, Write], &constants),
-            spread: compile(device, spread, &[Plan, Read, Read, Read, Write, Write], &constants),
-            hashed: compile(device, hashed, &[Plan, Read, Write, Write, Write], &constants),
+            spread: compile(device, spread, &[Plan, Read, Read, Read, Write, Write, Write], &constants),
+            hashed: compile(device, hashed, &[Plan, Read, Write, Write, Write, Write], &constants),
         }
     }
 }
@@ -91,6 +91,12 @@ fn binding(number: usize, buffer: &wgpu::Buffer) -> wgpu::BindGroupEntry<'_> {
     let size = if number == 0 { wgpu::BufferSize::new(size_of::<Plan>() as u64) } else { None };
     let resource = wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset: 0, size });
     wgpu::BindGroupEntry { binding: number as u32, resource }
+}
+
+/// Whether steps depend on how often a coordinate was touched: FTRL's penalties are inside its closed form.
+pub(super) fn asks_for_counts(settings: &Settings) -> bool {
+    let has_penalty = settings.penalty.l1 != 0.0 || settings.penalty.l2 != 0.0;
+    has_penalty && !matches!(settings.optimizer, Optimizer::Ftrl { .. })
 }
 
 /// The values of the `override` constants in `shaders/rule.wgsl`.

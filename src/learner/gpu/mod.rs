@@ -30,9 +30,32 @@ pub use slot::GROUP;
 ///
 /// For record-by-record updates, which it does not have, and where the device cannot hold the model.
 pub fn open(adapter: &Adapter, model: Model, settings: Settings) -> Result<GpuLearner> {
+    Ok(prepare(adapter, &model, settings)?.with(model))
+}
+
+/// Opens all of the GPU backend that can fail; the model is left with the caller, who may have another use for it.
+///
+/// # Errors
+///
+/// As [`open`].
+pub fn prepare(adapter: &Adapter, model: &Model, settings: Settings) -> Result<Prepared> {
     supports(&settings)?;
-    let ring = ring::Ring::open(adapter.open()?, &model, &settings, first_size(&model, &settings))?;
-    Ok(GpuLearner { ring, lessons: plan::Lessons::default(), model, settings })
+    let ring = ring::Ring::open(adapter.open()?, model, &settings, first_size(model, &settings))?;
+    Ok(Prepared { ring, settings })
+}
+
+/// A device that holds a model.
+#[derive(Debug)]
+pub struct Prepared {
+    ring: ring::Ring,
+    settings: Settings,
+}
+
+impl Prepared {
+    /// The learner, on the model that it was prepared with.
+    pub fn with(self, model: Model) -> GpuLearner {
+        GpuLearner { ring: self.ring, lessons: plan::Lessons::default(), model, settings: self.settings }
+    }
 }
 
 /// Whether the GPU can do a job at all.
@@ -67,7 +90,7 @@ impl Learner for GpuLearner {
         let need = slot::Size { words: plan::words(&sections).next_multiple_of(2), rows: batch.rows as u64 };
         let (word_at, row_at) = self.ring.make_room(need)?;
         let rate = rate(self.settings.optimizer, self.model.updates);
-        let plan = Plan { row_at, rate, ..self.lessons.plan(&batch, word_at) };
+        let plan = Plan { row_at, rate, ..self.lessons.plan(&batch, word_at)? };
 
         let (version, learns) = (self.model.updates, self.lessons.learned > 0);
         // The sections borrow the micro-batch that the slot is about to own, so the slot writes them first.
@@ -155,7 +178,7 @@ mod tests {
         for _ in 0..2 {
             let error = (0..4 * GROUP).find_map(|_| learner.learn(one_row()).err()).unwrap();
             assert_eq!(error.kind(), ErrorKind::Device);
-            assert!(error.to_string().contains("--device cpu"), "{error}");
+            assert!(error.to_string().contains("again with --device cpu"), "{error}");
             assert!(learner.finish().is_err() && learner.model().is_err());
         }
     }

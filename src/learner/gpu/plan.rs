@@ -3,6 +3,7 @@
 //! It never touches a device.
 
 use super::scale::{power, scales};
+use crate::error::Result;
 use crate::examples::MicroBatch;
 
 /// Where one micro-batch lies in its slot, and what its step needs; twin of `Plan` in `shaders/common.wgsl`.
@@ -35,11 +36,11 @@ pub struct Plan {
     pub rate: f32,
     /// Summed weight of the rows that are learned.
     pub count: f32,
-    /// A power of two that no entry's gradient exceeds.
-    pub largest: f32,
+    /// The unit, a power of two, in which the gradients of a coordinate's entries are added.
+    pub gradient_unit: f32,
     /// Its inverse.
-    pub inverse_largest: f32,
-    /// Two to the number of bits of each integer that a gradient is cut into.
+    pub inverse_gradient_unit: f32,
+    /// Two to the number of bits of each of the two integers that take what is left below a unit.
     pub limb: f32,
     /// Its inverse.
     pub inverse_limb: f32,
@@ -104,13 +105,17 @@ impl Lessons {
     }
 
     /// The plan of a micro-batch whose sections start at word `start`; rate and `row_at` are for the caller.
-    pub fn plan(&self, batch: &MicroBatch, start: u32) -> Plan {
+    ///
+    /// # Errors
+    ///
+    /// Where more is learned at once than the sums of gradients have bits for.
+    pub fn plan(&self, batch: &MicroBatch, start: u32) -> Result<Plan> {
         let mut at = [start; 6];
         for (k, section) in self.sections(batch)[..5].iter().enumerate() {
             at[k + 1] = at[k] + section.len() as u32;
         }
-        let scales = scales(batch, &self.weight);
-        Plan {
+        let scales = scales(batch, &self.weight)?;
+        Ok(Plan {
             rows: batch.rows as u32,
             width: (batch.dense.len() / batch.rows.max(1)) as u32,
             entries: self.index.len() as u32,
@@ -121,14 +126,14 @@ impl Lessons {
             index_at: at[4],
             value_at: at[5],
             count: self.count,
-            largest: power(scales.largest),
-            inverse_largest: power(-scales.largest),
+            gradient_unit: power(scales.gradient),
+            inverse_gradient_unit: power(-scales.gradient),
             limb: power(scales.limb),
             inverse_limb: power(-scales.limb),
             count_unit: power(scales.count),
             inverse_count_unit: power(-scales.count),
             ..Plan::default()
-        }
+        })
     }
 }
 

@@ -4,13 +4,11 @@
 //! that is the back-pressure. In steady state nothing is made here, only reused.
 
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
 
 use super::adapter::Device;
 use super::counters::Counters;
 use super::fault::lost;
-use super::kernels::Kernels;
+use super::kernels::{Kernels, asks_for_counts};
 use super::plan::{Plan, Sections};
 use super::slot::{Entry, GROUP, SCHEDULE_WORDS, Size, Slot};
 use super::weights::Weights;
@@ -22,8 +20,6 @@ use crate::learner::{Model, Settings};
 const SLOTS: usize = 3;
 /// Words of a slot, unless one micro-batch alone needs more: 16 MiB.
 const GROUP_WORDS: u64 = 4 << 20;
-/// How long a submit may take before the device is given up.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The device with everything that lives on it.
 #[derive(Debug)]
@@ -49,7 +45,7 @@ impl Ring {
         let mut counters = Counters::default();
         let kernels = Kernels::compile(&gpu.device, settings);
         gpu.faults.check()?;
-        let weights = Weights::upload(&gpu, model, &mut counters)?;
+        let weights = Weights::upload(&gpu, model, asks_for_counts(settings), &mut counters)?;
         let capacity = enough(&gpu, first, first)?;
         let slots: Result<_> =
             (0..SLOTS).map(|_| Slot::new(&gpu, &kernels, &weights, capacity, &mut counters)).collect();
@@ -115,7 +111,7 @@ impl Ring {
     /// The next micro-batch that is done, without waiting.
     pub fn next_ready(&mut self) -> Result<Option<Scored>> {
         if self.ready.is_empty() && !self.in_flight.is_empty() {
-            poll(&self.gpu, wgpu::PollType::Poll)?;
+            self.gpu.turn()?;
             self.collect()?;
         }
         Ok(self.ready.pop_front())
@@ -162,7 +158,7 @@ impl Ring {
     fn wait_for_oldest(&mut self) -> Result<()> {
         if let Some(&slot) = self.in_flight.front() {
             if let Some(submission) = self.slots[slot].submission() {
-                wait(&self.gpu, submission.clone())?;
+                self.gpu.wait(submission.clone())?;
             }
             self.collect()?;
             if self.in_flight.front() == Some(&slot) {
@@ -197,20 +193,4 @@ fn enough(gpu: &Device, need: Size, largest: Size) -> Result<Size> {
     let words = (group * largest.words).min(GROUP_WORDS).max(largest.words).next_power_of_two().min(most);
     let rows = (group * largest.rows).min(GROUP_WORDS).max(largest.rows).next_power_of_two();
     Ok(Size { words, rows })
-}
-
-/// Waits for a submit.
-pub(super) fn wait(gpu: &Device, submission: wgpu::SubmissionIndex) -> Result<()> {
-    poll(gpu, wgpu::PollType::Wait { submission_index: Some(submission), timeout: Some(PATIENCE) })
-}
-
-fn poll(gpu: &Device, how: wgpu::PollType) -> Result<()> {
-    // wgpu 30 panics when a lost device is polled. Nothing of it is used after that: every later call fails too.
-    let polled = catch_unwind(AssertUnwindSafe(|| gpu.device.poll(how)));
-    gpu.faults.check()?;
-    match polled {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(cause)) => Err(Error::device(lost("it does not answer")).because(cause)),
-        Err(_) => Err(Error::device(lost("while it was polled"))),
-    }
 }

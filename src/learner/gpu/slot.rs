@@ -279,12 +279,12 @@ impl Buffers {
 impl Bound {
     fn new(gpu: &Device, kernels: &Kernels, weights: &Weights, buffers: &Buffers, counters: &mut Counters) -> Self {
         let Buffers { data, logit, residual, .. } = buffers;
-        let Weights { dense_slots, dense_weight, table, high, low, .. } = weights;
+        let Weights { dense_slots, dense_weight, table, high, low, count_rest, .. } = weights;
         Self {
             predict: counters.bind(gpu, &kernels.predict, &[data, data, data, dense_weight, table, logit, residual]),
             dense: counters.bind(gpu, &kernels.dense, &[data, data, residual, dense_slots, dense_weight]),
-            spread: counters.bind(gpu, &kernels.spread, &[data, data, data, residual, high, low]),
-            hashed: counters.bind(gpu, &kernels.hashed, &[data, data, table, high, low]),
+            spread: counters.bind(gpu, &kernels.spread, &[data, data, data, residual, high, low, count_rest]),
+            hashed: counters.bind(gpu, &kernels.hashed, &[data, data, table, high, low, count_rest]),
         }
     }
 }

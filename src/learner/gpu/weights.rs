@@ -4,7 +4,6 @@
 
 use super::adapter::Device;
 use super::counters::Counters;
-use super::ring::wait;
 use crate::error::{Error, Result};
 use crate::learner::Model;
 
@@ -22,22 +21,27 @@ pub(super) struct Weights {
     pub table: wgpu::Buffer,
     /// Two integers a hashed coordinate, all 0 between steps: the upper parts of its gradient.
     pub high: wgpu::Buffer,
-    /// Two more: the lowest part of its gradient, and its count.
+    /// Two more: the lowest part of its gradient, and its touch, which holds the upper part of its count.
     pub low: wgpu::Buffer,
+    /// Two more: the lower parts of its count; next to nothing where counts are not asked for.
+    pub count_rest: wgpu::Buffer,
     /// Where a copy of the slots can be read by the host; made when it is first asked for.
     readback: Option<wgpu::Buffer>,
 }
 
 impl Weights {
-    /// Puts a model onto the device.
-    pub fn upload(gpu: &Device, model: &Model, counters: &mut Counters) -> Result<Self> {
+    /// Puts a model onto the device, with the sums that steps need.
+    pub fn upload(gpu: &Device, model: &Model, asks_for_counts: bool, counters: &mut Counters) -> Result<Self> {
         check_size(gpu, model)?;
+        let sums = size_of_val(&model.table[..]) as u64;
+        let rest = if asks_for_counts { sums } else { 0 };
         let weights = Self {
             dense_slots: upload(gpu, "dense slots", bytemuck::cast_slice(&dense_slots(model)), counters),
             dense_weight: upload(gpu, "dense weights", bytemuck::cast_slice(&dense_weights(model)), counters),
             table: upload(gpu, "hashed table", bytemuck::cast_slice(&model.table), counters),
-            high: counters.create_buffer(gpu, "sums, high", size_of_val(&model.table[..]) as u64, SUMS, false),
-            low: counters.create_buffer(gpu, "sums, low", size_of_val(&model.table[..]) as u64, SUMS, false),
+            high: counters.create_buffer(gpu, "sums, high", sums, SUMS, false),
+            low: counters.create_buffer(gpu, "sums, low", sums, SUMS, false),
+            count_rest: counters.create_buffer(gpu, "sums, counts", rest, SUMS, false),
             readback: None,
         };
         gpu.faults.check()?;
@@ -56,7 +60,7 @@ impl Weights {
         encoder.copy_buffer_to_buffer(&self.table, 0, readback, dense, table);
         let submission = counters.submit(gpu, encoder);
         readback.map_async(wgpu::MapMode::Read, .., |_| ());
-        wait(gpu, submission)?;
+        gpu.wait(submission)?;
         let mapped = readback.get_mapped_range(..).map_err(|cause| {
             Error::device("the weights cannot be read back from the GPU: run with --device cpu").because(cause)
         })?;
