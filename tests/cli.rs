@@ -514,3 +514,15 @@ fn a_pipe_is_predicted_in_the_format_that_the_model_learned() {
     let from_pipe = folder.run_with("predict --model m - --quiet", table.as_bytes());
     assert_eq!((from_pipe.code, &from_pipe.stdout), (Some(0), &from_file.stdout), "{}", from_pipe.stderr);
 }
+
+#[test]
+fn a_label_that_is_not_known_yet_is_no_reason_not_to_predict() {
+    let folder = Folder::new();
+    folder.file("a.csv", "y,x\n1,2\n0,1\n1,3\n0,0\n");
+    folder.file("b.csv", "y,x\n?,2\n1,1\n");
+    assert_eq!(folder.run("train a.csv --label y --model m --quiet").code, Some(0));
+    let ended = folder.run("predict --model m b.csv --quiet");
+    let rows = String::from_utf8(ended.stdout).unwrap();
+    assert_eq!((ended.code, rows.lines().count()), (Some(0), 3), "{rows}");
+    assert!(rows.lines().nth(1).unwrap().ends_with(",,4"), "{rows}");
+}

@@ -73,6 +73,8 @@ pub(super) fn run(args: PredictArgs) -> Result<()> {
         plan.delimiter = saved.schema.delimiter; // a pipe has no extension that could tell
     }
 
+    plan.settings.frozen = true;
+
     let mut progress = show::progress(&plan, quiet);
     let outcome = pipeline::run(&plan, Some(saved), &mut |status| progress.observe(status))?;
     progress.finish();

@@ -22,6 +22,8 @@ pub struct Encoder {
     /// Hash of the name of each text column: the seed of its values.
     seeds: Vec<u32>,
     label: LabelRule,
+    /// Whether a label that is neither class counts as none: where nothing is learned, it does no harm.
+    is_lenient: bool,
     label_name: Option<String>,
     weight_name: Option<String>,
 }
@@ -33,9 +35,16 @@ impl Encoder {
         Self {
             seeds: schema.of(Role::Categorical).map(|column| hash::namespace(column.name.as_bytes())).collect(),
             label,
+            is_lenient: false,
             label_name: name(Role::Label),
             weight_name: name(Role::Weight),
         }
+    }
+
+    /// The same encoder, for which a label that is neither class is no label, and no reason to reject the record.
+    #[must_use]
+    pub fn lenient(self, is_lenient: bool) -> Self {
+        Self { is_lenient, ..self }
     }
 
     /// Encodes `records` into `examples`, whose buffers are used again; the matrix of numbers is handed over.
@@ -71,7 +80,11 @@ impl Encoder {
         }
         let Some(span) = records.label.get(row) else { return Ok(LabelToken::Missing) };
         let field = span.of(&records.chunk.bytes);
-        self.label.token(field).ok_or((Reason::Label, self.label_name.as_ref()))
+        match self.label.token(field) {
+            Some(token) => Ok(token),
+            None if self.is_lenient => Ok(LabelToken::Missing),
+            None => Err((Reason::Label, self.label_name.as_ref())),
+        }
     }
 
     #[inline(always)]

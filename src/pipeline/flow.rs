@@ -165,7 +165,7 @@ fn connect(plan: &Plan, source: Source, head: Option<Chunk>, schema: &Schema) ->
     let reader = Reader { source, head, work: work_in, free_chunks: free_chunks_out, free_examples: free_examples_out };
     let ingest = Ingest {
         schema: schema.clone(),
-        encoder: Encoder::new(schema, plan.label.clone()),
+        encoder: Encoder::new(schema, plan.label.clone()).lenient(plan.settings.frozen),
         work: work_out,
         done: done_in,
         free_chunks: free_chunks_in,
