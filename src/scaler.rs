@@ -83,6 +83,7 @@ impl Scaler {
             let shift = &mut self.shift[lanes.clone()];
             let sum = &mut self.sum[lanes.clone()];
             let squares = &mut self.squares[lanes];
+            let mut beyond = false;
             for k in 0..LANES {
                 let x = f64::from(row[k]);
                 let present = !row[k].is_nan();
@@ -91,8 +92,14 @@ impl Scaler {
                 count[k] += if present { 1.0 } else { 0.0 };
                 sum[k] += off;
                 squares[k] += off * off;
-                let z = standardise(off, count[k], sum[k], squares[k]);
+                let (z, is_beyond) = standardise(moments(off, count[k], sum[k], squares[k]));
                 out[k] = if present { z } else { 0.0 };
+                beyond |= is_beyond;
+            }
+            if beyond {
+                for k in (0..LANES).filter(|&k| !row[k].is_nan()) {
+                    out[k] = standardise_wide(moments(f64::from(row[k]) - shift[k], count[k], sum[k], squares[k]));
+                }
             }
         }
         self.rows += 1;
@@ -125,10 +132,15 @@ impl Scaler {
             let lanes = at * LANES..(at + 1) * LANES;
             let (count, shift) = (&self.count[lanes.clone()], &self.shift[lanes.clone()]);
             let (sum, squares) = (&self.sum[lanes.clone()], &self.squares[lanes]);
+            let of = |k: usize| moments(f64::from(row[k]) - shift[k], count[k].max(1.0), sum[k], squares[k]);
+            let mut beyond = false;
             for k in 0..LANES {
-                let off = f64::from(row[k]) - shift[k];
-                let z = standardise(off, count[k].max(1.0), sum[k], squares[k]);
+                let (z, is_beyond) = standardise(of(k));
                 out[k] = if row[k].is_nan() { 0.0 } else { z };
+                beyond |= is_beyond;
+            }
+            if beyond {
+                (0..LANES).filter(|&k| !row[k].is_nan()).for_each(|k| out[k] = standardise_wide(of(k)));
             }
         }
     }
@@ -146,24 +158,29 @@ impl Scaler {
     }
 }
 
-/// A power of two whose square times `x` lies between 1/4 and 4, by halving the exponent's bits.
+/// `x - mean` and the variance, in 64 bits, from `off = x - shift` and the sums about the shift; no variance, 0, where
+/// it is rounding alone.
 #[inline(always)]
-fn power_of_two_near_inverse_root(x: f64) -> f64 {
-    const ONE: u64 = 1023 << 52;
-    let exponent = x.to_bits() & 0x7ff0_0000_0000_0000;
-    f64::from_bits((3 * (ONE >> 1)).wrapping_sub(exponent >> 1) & 0x7ff0_0000_0000_0000)
-}
-
-/// `(x - mean) / deviation` from `off = x - shift` and the sums about the shift; 0 where there is no spread.
-#[inline(always)]
-fn standardise(off: f64, count: f64, sum: f64, squares: f64) -> f32 {
+fn moments(off: f64, count: f64, sum: f64, squares: f64) -> (f64, f64) {
     let inverse = 1.0 / count;
     let (mean, square) = (sum * inverse, squares * inverse);
     let variance = square - mean * mean;
-    // Both are brought near 1 by a power of two before they become 32 bits, so that no scale of a column is too large.
-    let scale = power_of_two_near_inverse_root(variance);
-    let z = ((off - mean) * scale) as f32 / ((variance * scale * scale) as f32).sqrt();
-    if variance > NO_SPREAD * square && z.is_finite() { z } else { 0.0 }
+    (off - mean, if variance > NO_SPREAD * square { variance } else { 0.0 })
+}
+
+/// `(x - mean) / deviation`, 0 where there is no spread, and whether 32 bits are too few for this column's unit.
+#[inline(always)]
+fn standardise((off, variance): (f64, f64)) -> (f32, bool) {
+    let narrow = variance as f32;
+    let fits = (1e-30..=1e30).contains(&narrow) || variance == 0.0;
+    let z = off as f32 / narrow.sqrt();
+    (if variance > 0.0 { z } else { 0.0 }, !fits)
+}
+
+/// The same where 32 bits are too few.
+#[inline(always)]
+fn standardise_wide((off, variance): (f64, f64)) -> f32 {
+    if variance > 0.0 { (off / variance.sqrt()) as f32 } else { 0.0 }
 }
 
 #[cfg(test)]
@@ -222,11 +239,6 @@ mod tests {
     fn the_unit_of_a_column_does_not_matter() {
         for unit in [1e-30f32, 1e-20, 1e20, 1e30] {
             check(&(0..50).map(|i| unit * (1 + i % 7) as f32).collect::<Vec<_>>());
-        }
-        for exponent in -600..600 {
-            let x = 1.7 * libm::pow(2.0, f64::from(exponent));
-            let scaled = x * power_of_two_near_inverse_root(x).powi(2);
-            assert!((0.25..=4.0).contains(&scaled), "{x}: {scaled}");
         }
     }
 
