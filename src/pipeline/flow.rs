@@ -105,9 +105,9 @@ pub fn run(
         let closed = sink.finish();
 
         // Where all went well they have ended; else one may be waiting for bytes that never come.
-        let wait = if matches!(learned, Ok(None)) { Duration::MAX } else { PATIENCE };
-        let mut stages: Vec<_> = times_of(&reading, wait).into_iter().collect();
-        let ingest_times = ingesting.iter().filter_map(|thread| times_of(thread, wait));
+        let until = if matches!(learned, Ok(None)) { None } else { Some(Instant::now() + PATIENCE) };
+        let mut stages: Vec<_> = times_of(&reading, until).into_iter().collect();
+        let ingest_times = ingesting.iter().filter_map(|thread| times_of(thread, until));
         stages.extend(ingest_times.reduce(|sum, times| sum.plus(&times)));
         stages.push(engine_times);
         let written = writing.map(joined).map_or(Ok(()), |(times, written)| {
@@ -120,7 +120,7 @@ pub fn run(
     })
 }
 
-/// How long a thread's times are waited for after an error.
+/// How long the threads' times are waited for after an error.
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Starts a stage before the engine in a thread that nobody has to wait for; its times come when it has ended.
@@ -137,10 +137,10 @@ fn in_background(stage: impl FnOnce() -> StageTimes + Send + 'static) -> Receive
     ended
 }
 
-fn times_of(thread: &Receiver<StageTimes>, wait: Duration) -> Option<StageTimes> {
-    match wait {
-        Duration::MAX => thread.recv().ok(),
-        wait => thread.recv_timeout(wait).ok(),
+fn times_of(thread: &Receiver<StageTimes>, until: Option<Instant>) -> Option<StageTimes> {
+    match until {
+        None => thread.recv().ok(),
+        Some(until) => thread.recv_deadline(until).ok(),
     }
 }
 
