@@ -167,3 +167,15 @@ pub fn is_root(folder: &Folder) -> bool {
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).unwrap();
     std::fs::read(Path::new(&path)).is_ok()
 }
+
+/// A folder with a thousand clicks, numbered, and a model of them.
+pub fn with_model() -> Folder {
+    let folder = Folder::new();
+    let text = map_records(&stream(Generator::Clicks, 1000), |at, fields| format!("{},\"n {at}\"", fields.join(",")));
+    folder.file("clicks.csv", text.replacen("click\n", "click,number\n", 1));
+    folder.run(&format!("train clicks.csv {ROLES} --model model --predictions p.csv --summary s.json")).fine();
+    folder
+}
+
+/// What its columns are for, and a device that every machine has.
+pub const ROLES: &str = "--label click --id number --device cpu --hash-bits 12";
