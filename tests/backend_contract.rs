@@ -9,10 +9,12 @@
     reason = "a test ends where something is not as it should be, and says what it skips"
 )]
 
+mod made_up;
 mod oracle;
 
+use made_up::{ORDINARY, Stream};
 use oracle::Oracle;
-use tidemill::examples::{MicroBatch, Scored, stride};
+use tidemill::examples::Scored;
 use tidemill::learner::gpu::{self, GROUP, GpuLearner, Wanted};
 use tidemill::learner::{Learner, Model, Optimizer, Penalty, Settings, Shape, Update, cpu};
 
@@ -41,21 +43,6 @@ struct Tolerance {
 const CPU: Tolerance = Tolerance { logit: 2e-5, weight: 5e-6 };
 /// The GPU backend against the CPU backend: both may be off, the GPU's arithmetic is the looser one.
 const GPU: Tolerance = Tolerance { logit: 2e-5, weight: 1e-5 };
-
-/// A made-up stream.
-#[derive(Debug, Clone, Copy)]
-struct Stream {
-    numeric: usize,
-    /// Hashed features of a row, one of which all rows share.
-    hashed: usize,
-    hash_bits: u32,
-    rows: usize,
-    batches: usize,
-    /// Whether some rows have no label, no weight, or another weight than 1.
-    odd_rows: bool,
-}
-
-const ORDINARY: Stream = Stream { numeric: 5, hashed: 4, hash_bits: 6, rows: 20, batches: 5, odd_rows: true };
 
 /// Sizes at which kernels and lanes could go wrong.
 const STREAMS: [Stream; 9] = [
@@ -460,58 +447,5 @@ fn adapter() -> Option<gpu::Adapter> {
             eprintln!("skipped: no adapter ({error})");
             None
         }
-    }
-}
-
-impl Stream {
-    /// Its micro-batch number `k`: the same one whenever it is asked for.
-    fn batch(&self, k: usize) -> MicroBatch {
-        let mut dice = Dice(0x9E37_79B9_7F4A_7C15 ^ ((k as u64 + 1) << 20));
-        let mut batch = MicroBatch::default();
-        batch.clear();
-        for row in 0..self.rows {
-            self.row(&mut batch, &mut dice);
-            batch.record.push((k * self.rows + row + 1) as u64);
-        }
-        batch.rows = self.rows;
-        batch
-    }
-
-    fn row(&self, batch: &mut MicroBatch, dice: &mut Dice) {
-        let mut score = 0.0;
-        for j in 0..stride(self.numeric) {
-            let x = if j < self.numeric { 2.0 * dice.roll() - 1.0 } else { 0.0 };
-            score += x * (j as f32).sin();
-            batch.dense.push(x);
-        }
-        for k in 0..self.hashed {
-            // The first is shared by all rows; the others follow a skewed law over the whole table.
-            let hash = if k == 0 { 12345 } else { ((1e6 * dice.roll().powi(3)) as u32).wrapping_mul(2_654_435_761) };
-            let x = if k % 3 == 2 { dice.roll() } else { 1.0 };
-            score += x * (hash as f32 * 1e-3).sin();
-            batch.hash.push(hash);
-            batch.value.push(x);
-        }
-        batch.row_start.push(batch.hash.len() as u32);
-        let odd = if self.odd_rows { (10.0 * dice.roll()) as u32 } else { 9 };
-        batch.label.push(if odd == 0 { f32::NAN } else { f32::from(score + dice.roll() > 0.5) });
-        batch.weight.push(match odd {
-            1 => 0.0,
-            2 => 2.5,
-            _ => 1.0,
-        });
-    }
-}
-
-/// Xorshift with a multiplier (Vigna 2016): the same numbers everywhere.
-struct Dice(u64);
-
-impl Dice {
-    /// A number in [0, 1).
-    fn roll(&mut self) -> f32 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 40) as f32 / (1 << 24) as f32
     }
 }

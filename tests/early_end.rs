@@ -49,6 +49,18 @@ fn everything_before_a_truncated_end_is_learned_and_written() {
 }
 
 #[test]
+fn an_input_that_breaks_off_weighs_more_than_its_rejected_records() {
+    let folder = Folder::new();
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip.write_all((table(200) + &"1,2\n".repeat(400)).as_bytes()).unwrap();
+    let whole = gzip.finish().unwrap();
+    folder.file("cut.csv.gz", &whole[..whole.len() - 4]);
+    let ended = folder.run("train cut.csv.gz --label y");
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("cut short") && ended.stderr.contains("400 rejected"), "{}", ended.stderr);
+}
+
+#[test]
 fn a_second_input_that_is_not_there_is_found_before_the_first_is_read() {
     let folder = Folder::new();
     folder.file("a.csv", table(100));

@@ -6,7 +6,8 @@ use super::{Optimizer, Penalty, Shape};
 use crate::examples::stride;
 use crate::learner::cpu::rule;
 
-/// Weights and optimizer slots. A coordinate is two floats, named by [`Optimizer::slot_names`].
+/// Weights and optimizer slots. A coordinate is two floats: of SGD the weight and an unused one, of
+/// AdaGrad the weight and the sum `n` of squared gradients, of FTRL-Proximal its `z` and `n`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Model {
     /// Numeric columns.

@@ -58,15 +58,6 @@ impl Optimizer {
         }
     }
 
-    /// What the two stored floats of a coordinate are, in order; the second is unused by SGD.
-    pub fn slot_names(&self) -> [&'static str; 2] {
-        match self {
-            Self::Sgd { .. } => ["weight", "unused"],
-            Self::AdaGrad { .. } => ["weight", "n"],
-            Self::Ftrl { .. } => ["z", "n"],
-        }
-    }
-
     /// The step size named on the command line.
     pub fn learning_rate(&self) -> f32 {
         match *self {

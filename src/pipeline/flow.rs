@@ -248,20 +248,18 @@ impl Sequencer {
         observe: &mut dyn FnMut(Status<'_>),
     ) -> (StageTimes, Result<Option<Error>>) {
         let mut clock = StageClock::start("engine");
-        let outcome = match self.feed(engine, sink, started, observe, &mut clock) {
-            Ok(ended_early) => engine.finish(sink).map(|()| ended_early),
+        let (ended_early, finished) = match self.feed(engine, sink, started, observe, &mut clock) {
+            Ok(ended_early) => (ended_early, engine.finish(sink)),
+            Err(error) => (None, Err(error)),
+        };
+        let outcome = match finished {
+            Ok(()) => Ok(ended_early),
+            // The engine has come to its end before it said so; an input that broke off weighs more.
+            Err(error) if error.kind() == ErrorKind::TooManyRejected => Ok(ended_early.or(Some(error))),
             Err(error) => Err(error),
         };
-        let outcome = outcome.or_else(|error| match error.kind() {
-            ErrorKind::TooManyRejected => Ok(Some(error)), // the engine has come to its end before it said so
-            _ => Err(error),
-        });
         clock.worked();
-        let mut times = clock.times();
-        let waited = sink.waited.min(times.busy);
-        times.busy -= waited;
-        times.blocked += waited;
-        (times, outcome)
+        (clock.times().of_which_blocked(sink.waited), outcome)
     }
 
     /// Gives the error of an input that ended early; everything before it has been fed.
@@ -287,7 +285,7 @@ impl Sequencer {
                 let _ = self.free_examples.try_send(examples);
             }
             let (counts, metrics) = engine.progress();
-            let stages = [clock.so_far()];
+            let stages = [clock.so_far().of_which_blocked(sink.waited)];
             observe(Status { counts, metrics, elapsed: started.elapsed(), stages: &stages, inferred: &[] });
             clock.worked();
         }

@@ -27,6 +27,15 @@ impl StageTimes {
         self.blocked += other.blocked;
         self
     }
+
+    /// The same times, `waited` of the busy ones having been spent waiting for room downstream.
+    #[must_use]
+    pub fn of_which_blocked(mut self, waited: Duration) -> Self {
+        let waited = waited.min(self.busy);
+        self.busy -= waited;
+        self.blocked += waited;
+        self
+    }
 }
 
 /// The clock of one thread: each call books the time since the last one.
