@@ -1,4 +1,5 @@
-//! The batcher: takes examples in order, gives micro-batches of exactly `--batch` of them, fewer only at the end.
+//! The batcher: takes examples in order, gives micro-batches of exactly `--batch` of them, fewer only at the end, or
+//! where nothing is learned and it makes no difference.
 //!
 //! On the way numbers are standardised, labels resolved and records numbered: what depends on the order happens here.
 

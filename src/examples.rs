@@ -90,7 +90,8 @@ impl Examples {
     }
 }
 
-/// Examples that are predicted and learned together: `--batch` of them, fewer only at the end of the stream.
+/// Examples that are predicted and learned together: `--batch` of them, fewer only at the end of the stream or where
+/// nothing is learned.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct MicroBatch {
     /// Number of examples.

@@ -72,7 +72,7 @@ pub fn simple(field: &[u8]) -> Option<f64> {
 
 /// The 64-bit floats nearest to the inverse powers of ten, and their negatives.
 ///
-/// Multiplying by one is three times as quick as dividing by the power, and off by two units in the last place at most.
+/// Multiplying by one is quicker than dividing by the power, and off by two units in the last place at most.
 static INVERSES: [[f64; 16]; 2] = [
     [1e0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-11, 1e-12, 1e-13, 1e-14, 1e-15],
     [
