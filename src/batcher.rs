@@ -9,6 +9,7 @@ use crate::encoder::label::LabelGuard;
 use crate::error::Result;
 use crate::examples::{Examples, MicroBatch};
 use crate::scaler::Scaler;
+use crate::snapshot::{Restoring, Saving, Snapshot};
 
 /// Fills micro-batches.
 #[derive(Debug)]
@@ -103,5 +104,25 @@ impl Batcher {
         batch.hash.extend_from_slice(&examples.hash[first as usize..last as usize]);
         batch.value.extend_from_slice(&examples.value[first as usize..last as usize]);
         batch.row_start.extend(examples.row_start[row + 1..=end].iter().map(|start| start - first + base));
+    }
+}
+
+impl Snapshot for Batcher {
+    const PART: &'static str = "batcher";
+
+    fn save(&self, to: &mut Saving<'_>) {
+        let Self { size: _, stride: _, scaler, labels, learns_scales: _, filling } = self;
+        to.save(scaler);
+        to.save(labels);
+        to.save(filling);
+    }
+
+    fn restore(&mut self, from: &Restoring<'_>) -> Result<()> {
+        let Self { size, stride, scaler, labels, learns_scales: _, filling } = self;
+        from.restore(scaler)?;
+        from.restore(labels)?;
+        from.restore(filling)?;
+        let fits = filling.rows < *size && filling.dense.len() == filling.rows * *stride;
+        if fits { Ok(()) } else { Err(from.broken("filling")) }
     }
 }

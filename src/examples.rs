@@ -2,7 +2,9 @@
 //!
 //! Plain data: no I/O, no threads, no model.
 
-use crate::record::{LossSum, Rejected};
+use crate::error::Result;
+use crate::record::{LossSum, Place, Rejected};
+use crate::snapshot::{Restoring, Saving, Snapshot};
 
 /// Numbers of a row are padded with zeros to a multiple of this, so that every backend sums in the same lanes.
 pub const LANES: usize = 16;
@@ -40,6 +42,8 @@ pub enum LabelToken {
 pub struct Examples {
     /// Bytes of text they were read from.
     pub bytes: u64,
+    /// Where the stream goes on behind them.
+    pub place: Place,
     /// Number of examples.
     pub rows: usize,
     /// `rows` x [`stride`] numbers as read; missing and padding are NaN.
@@ -142,6 +146,39 @@ impl MicroBatch {
     /// The id of example `row`, empty without an id column.
     pub fn id_of(&self, row: usize) -> &[u8] {
         id_of(&self.id, &self.id_end, row)
+    }
+}
+
+impl Snapshot for MicroBatch {
+    const PART: &'static str = "micro_batch";
+
+    fn save(&self, to: &mut Saving<'_>) {
+        let Self { rows, dense, row_start, hash, value, label, weight, record, id, id_end } = self;
+        to.put("rows", &[*rows as u64]);
+        to.put("dense", dense);
+        to.put("row_start", row_start);
+        to.put("hash", hash);
+        to.put("value", value);
+        to.put("label", label);
+        to.put("weight", weight);
+        to.put("record", record);
+        to.put("id", id);
+        to.put("id_end", id_end);
+    }
+
+    fn restore(&mut self, from: &Restoring<'_>) -> Result<()> {
+        let Self { rows, dense, row_start, hash, value, label, weight, record, id, id_end } = self;
+        *rows = from.numbers::<u64, 1>("rows")?[0] as usize;
+        *dense = from.get("dense")?;
+        *row_start = from.exactly("row_start", *rows + 1)?;
+        *hash = from.exactly("hash", row_start.last().map_or(0, |&end| end as usize))?;
+        *value = from.exactly("value", hash.len())?;
+        *label = from.exactly("label", *rows)?;
+        *weight = from.exactly("weight", *rows)?;
+        *record = from.exactly("record", *rows)?;
+        *id = from.get("id")?;
+        *id_end = from.get("id_end")?;
+        Ok(())
     }
 }
 

@@ -22,6 +22,7 @@ pub mod error;
 pub mod examples;
 pub mod record;
 pub mod schema;
+pub mod snapshot;
 
 // Stateless stages, in the order of the flow.
 pub mod source;

@@ -2,6 +2,9 @@
 //!
 //! Plain data: no I/O, no threads, nothing that remembers.
 
+use crate::error::Result;
+use crate::snapshot::{Restoring, Saving, Snapshot};
+
 /// Zero bytes kept behind the text of a chunk, so that wide loads at its end stay inside the buffer.
 pub const PADDING: usize = 64;
 
@@ -14,6 +17,8 @@ pub struct Chunk {
     pub source: u32,
     /// Byte offset of `bytes[0]` in that source, after decompression.
     pub offset: u64,
+    /// Where the stream goes on behind it.
+    pub place: Place,
     /// The first of its source: it opens with the header line where the format has one.
     pub first: bool,
     /// Whether a quote occurs in it; without one the fast reader may take it.
@@ -44,6 +49,71 @@ impl Chunk {
     /// The text without its padding.
     pub fn text(&self) -> &[u8] {
         &self.bytes[..self.len]
+    }
+}
+
+/// A place between two records of a source, with what it takes to find it again.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Which source of the run, from 0.
+    pub source: u32,
+    /// Bytes of its text before the place, after decompression.
+    pub offset: u64,
+    /// How many of these, the last of them, the fingerprint is of; 0 where none was asked for.
+    pub covered: u64,
+    /// XXH3 (64 bits) of the covered bytes.
+    pub fingerprint: u64,
+}
+
+/// How far each source of a run has been read, in their order; sources without a record may be missing.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// The end of what was read of each.
+    pub places: Vec<Place>,
+}
+
+impl Position {
+    /// The stream has been read up to `place`.
+    ///
+    /// ```
+    /// use tidemill::record::{Place, Position};
+    /// let mut position = Position::default();
+    /// for (source, offset) in [(0, 10), (0, 20), (1, 5)] {
+    ///     position.advance(Place { source, offset, ..Place::default() });
+    /// }
+    /// assert_eq!(position.places.iter().map(|place| place.offset).collect::<Vec<_>>(), [20, 5]);
+    /// ```
+    pub fn advance(&mut self, place: Place) {
+        match self.places.last_mut() {
+            Some(last) if last.source == place.source => *last = place,
+            _ => self.places.push(place),
+        }
+    }
+}
+
+impl Snapshot for Position {
+    const PART: &'static str = "position";
+
+    fn save(&self, to: &mut Saving<'_>) {
+        let Self { places } = self;
+        let all = places.iter().flat_map(|&Place { source, offset, covered, fingerprint }| {
+            [u64::from(source), offset, covered, fingerprint]
+        });
+        to.put("places", &all.collect::<Vec<_>>());
+    }
+
+    fn restore(&mut self, from: &Restoring<'_>) -> Result<()> {
+        let Self { places } = self;
+        let numbers = from.get::<u64>("places")?;
+        let (all, rest) = numbers.as_chunks();
+        let place = |&[source, offset, covered, fingerprint]: &[u64; 4]| Place {
+            source: source as u32,
+            offset,
+            covered,
+            fingerprint,
+        };
+        *places = all.iter().map(place).collect();
+        if rest.is_empty() { Ok(()) } else { Err(from.broken("places")) }
     }
 }
 

@@ -5,7 +5,9 @@
 //! with `s1` and `s2` the sums of `x - shift` and its square, mean = shift + s1/n and variance = s2/n - (s1/n)^2. The
 //! shift is moved to the mean after 1, 2, 4, 8, ... rows, so that the subtraction never cancels.
 
+use crate::error::Result;
 use crate::examples::LANES;
+use crate::snapshot::{Restoring, Saving, Snapshot};
 
 /// Running mean and variance of every column.
 #[derive(Debug, Clone, PartialEq)]
@@ -181,6 +183,27 @@ fn standardise((off, variance): (f64, f64)) -> (f32, bool) {
 #[inline(always)]
 fn standardise_wide((off, variance): (f64, f64)) -> f32 {
     if variance > 0.0 { (off / variance.sqrt()) as f32 } else { 0.0 }
+}
+
+impl Snapshot for Scaler {
+    const PART: &'static str = "scaler";
+
+    fn save(&self, to: &mut Saving<'_>) {
+        let Self { rows, count, shift, sum, squares } = self;
+        to.put("rows", &[*rows]);
+        for (name, array) in [("count", count), ("shift", shift), ("sum", sum), ("squares", squares)] {
+            to.put(name, array);
+        }
+    }
+
+    fn restore(&mut self, from: &Restoring<'_>) -> Result<()> {
+        let Self { rows, count, shift, sum, squares } = self;
+        [*rows] = from.numbers("rows")?;
+        for (name, array) in [("count", count), ("shift", shift), ("sum", sum), ("squares", squares)] {
+            *array = from.exactly(name, array.len())?;
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 use crate::error::{Error, Result};
 use crate::examples::LabelToken;
+use crate::snapshot::{Restoring, Saving, Snapshot};
 
 /// How a label field is read.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -120,6 +121,29 @@ fn style(token: LabelToken) -> &'static str {
         _ => "0/1",
     }
 }
+
+impl Snapshot for LabelGuard {
+    const PART: &'static str = "labels";
+
+    fn save(&self, to: &mut Saving<'_>) {
+        let Self { negative, one_at, settled_at } = *self;
+        let negative = NEGATIVES.iter().position(|&known| known == negative).unwrap_or(0);
+        to.put("settled", &[negative as u64, one_at.unwrap_or(0), settled_at]);
+    }
+
+    fn restore(&mut self, from: &Restoring<'_>) -> Result<()> {
+        let Self { negative, one_at, settled_at } = self;
+        let [place, first, settled] = from.numbers::<u64, 3>("settled")?;
+        *negative = *NEGATIVES.get(place as usize).ok_or_else(|| from.broken("settled"))?;
+        *one_at = (first > 0).then_some(first); // records are numbered from 1
+        *settled_at = settled;
+        Ok(())
+    }
+}
+
+/// The ways to write a negative label, by their numbers in a checkpoint.
+const NEGATIVES: [Option<LabelToken>; 4] =
+    [None, Some(LabelToken::Zero), Some(LabelToken::MinusOne), Some(LabelToken::False)];
 
 #[cfg(test)]
 mod tests {

@@ -51,6 +51,7 @@ impl Encoder {
     pub fn encode(&self, records: &mut Records, examples: &mut Examples) {
         examples.clear();
         examples.bytes = records.chunk.len as u64;
+        examples.place = records.chunk.place;
         examples.seen = records.seen;
         examples.best_loss = records.chunk.best_loss;
         std::mem::swap(&mut examples.rejected, &mut records.rejected);

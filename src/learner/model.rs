@@ -3,8 +3,10 @@
 //! Plain arrays; reading and writing files is `sink/model.rs`.
 
 use super::{Optimizer, Penalty, Shape};
+use crate::error::Result;
 use crate::examples::stride;
 use crate::learner::cpu::rule;
+use crate::snapshot::{Restoring, Saving, Snapshot};
 
 /// Weights and optimizer slots. A coordinate is two floats: of SGD the weight and an unused one, of
 /// AdaGrad the weight and the sum `n` of squared gradients, of FTRL-Proximal its `z` and `n`.
@@ -77,4 +79,51 @@ impl Model {
     pub fn hashed_weights(&self) -> Vec<f32> {
         self.table.iter().map(|&slots| rule::weight_of(self.optimizer, self.penalty, slots)).collect()
     }
+}
+
+/// Coordinates of a block of the table; a checkpoint leaves out blocks that nothing has touched.
+const BLOCK: usize = 512;
+
+impl Snapshot for Model {
+    const PART: &'static str = "model";
+
+    fn save(&self, to: &mut Saving<'_>) {
+        let Self { numeric: _, hash_bits: _, optimizer: _, penalty: _, dense_a, dense_b, bias, table, updates, learned } =
+            self;
+        to.put("steps", &[*updates, *learned]);
+        to.put("bias", bias);
+        to.put("dense_a", dense_a);
+        to.put("dense_b", dense_b);
+        let mut touched = Vec::new();
+        to.put_with::<f32>("table", |bytes| {
+            for (number, block) in table.chunks(BLOCK).enumerate().filter(|(_, block)| is_touched(block)) {
+                bytes.extend_from_slice(bytemuck::cast_slice(block));
+                touched.push(number as u32);
+            }
+        });
+        to.put("blocks", &touched);
+    }
+
+    fn restore(&mut self, from: &Restoring<'_>) -> Result<()> {
+        let Self { numeric: _, hash_bits: _, optimizer: _, penalty: _, dense_a, dense_b, bias, table, updates, learned } =
+            self;
+        [*updates, *learned] = from.numbers("steps")?;
+        *bias = from.numbers("bias")?;
+        *dense_a = from.exactly("dense_a", dense_a.len())?;
+        *dense_b = from.exactly("dense_b", dense_b.len())?;
+        let size = BLOCK.min(table.len());
+        let touched: Vec<u32> = from.get("blocks")?;
+        let slots: Vec<f32> = from.exactly("table", touched.len() * size * 2)?;
+        table.fill([0.0; 2]);
+        for (&number, block) in touched.iter().zip(bytemuck::cast_slice(&slots).chunks_exact(size)) {
+            let to = table.chunks_exact_mut(size).nth(number as usize);
+            to.ok_or_else(|| from.broken("blocks"))?.copy_from_slice(block);
+        }
+        Ok(())
+    }
+}
+
+/// Whether anything but zeros stands in a block: by its bits, since -0 and 0 are two states.
+fn is_touched(block: &[[f32; 2]]) -> bool {
+    block.as_flattened().iter().fold(0, |bits, slot| bits | slot.to_bits()) != 0
 }

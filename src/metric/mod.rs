@@ -8,7 +8,9 @@ pub mod auc;
 pub mod calibration;
 pub mod log_loss;
 
+use crate::error::Result;
 use crate::examples::Scored;
+use crate::snapshot::{Restoring, Saving, Snapshot};
 use auc::Auc;
 use calibration::Calibration;
 use log_loss::{LogLoss, Softplus};
@@ -153,6 +155,47 @@ impl Tally {
 pub fn probability(logit: f32) -> f64 {
     let z = f64::from(logit);
     from_decay(z, libm::exp(-z.abs()))
+}
+
+impl Snapshot for Metrics {
+    const PART: &'static str = "metrics";
+
+    fn save(&self, to: &mut Saving<'_>) {
+        let Self { total, since_last, auc: Auc { bins }, last, not_finite } = self;
+        total.save("total", to);
+        since_last.save("since_last", to);
+        to.put("auc", bins.as_flattened());
+        to.put("last", &last.map_or([0.0; 3], |Last { logit, label }| [1.0, logit, label]));
+        to.put("not_finite", &[*not_finite]);
+    }
+
+    fn restore(&mut self, from: &Restoring<'_>) -> Result<()> {
+        let Self { total, since_last, auc: Auc { bins }, last, not_finite } = self;
+        total.restore("total", from)?;
+        since_last.restore("since_last", from)?;
+        bins.as_flattened_mut().copy_from_slice(&from.exactly::<f64>("auc", 2 * auc::BINS)?);
+        let [is_there, logit, label] = from.numbers::<f32, 3>("last")?;
+        *last = (is_there != 0.0).then_some(Last { logit, label });
+        [*not_finite] = from.numbers("not_finite")?;
+        Ok(())
+    }
+}
+
+impl Tally {
+    fn save(&self, name: &str, to: &mut Saving<'_>) {
+        let Self { records, labelled, log_loss: LogLoss { loss, weight }, calibration } = *self;
+        let Calibration { weight: all, positive, predicted, squared, correct } = calibration;
+        to.put(&format!("{name}.records"), &[records, labelled]);
+        to.put(&format!("{name}.sums"), &[loss, weight, all, positive, predicted, squared, correct]);
+    }
+
+    fn restore(&mut self, name: &str, from: &Restoring<'_>) -> Result<()> {
+        let [records, labelled] = from.numbers(&format!("{name}.records"))?;
+        let [loss, weight, all, positive, predicted, squared, correct] = from.numbers(&format!("{name}.sums"))?;
+        let calibration = Calibration { weight: all, positive, predicted, squared, correct };
+        *self = Self { records, labelled, log_loss: LogLoss { loss, weight }, calibration };
+        Ok(())
+    }
 }
 
 /// The probability of a logit from `e^-|logit|`, so that nothing overflows.

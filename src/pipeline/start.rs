@@ -10,7 +10,7 @@ use crate::learner::{Model, Settings, Shape, Update};
 use crate::record::Chunk;
 use crate::scaler::Scaler;
 use crate::schema::{Role, Schema};
-use crate::source::Source;
+use crate::source::{Reading, Source};
 use crate::source::chunker::Eager;
 
 /// A model to predict with.
@@ -57,7 +57,8 @@ pub struct Prepared {
 pub fn prepare(plan: &Plan, saved: Option<Saved>) -> Result<Prepared> {
     // A model knows its columns; without one they are inferred from the first chunk.
     let eager = if saved.is_some() { Eager::Always } else { Eager::AfterFirst };
-    let mut source = Source::new(plan.inputs.clone(), plan.delimiter, eager);
+    let reading = Reading { delimiter: plan.delimiter, eager, fingerprints: false, chunk: crate::source::CHUNK };
+    let mut source = Source::new(plan.inputs.clone(), reading);
     let head = source.next_chunk(Chunk::default())?;
     let nothing = Chunk::default();
     let seen = head.as_ref().unwrap_or(&nothing);

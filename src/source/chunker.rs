@@ -7,9 +7,10 @@
 use std::io::{ErrorKind, Read};
 
 use super::CHUNK;
+use super::fingerprint::Fingerprint;
 use super::split::boundary;
 use crate::error::{Error, Result};
-use crate::record::{Chunk, PADDING, Reason, Rejected};
+use crate::record::{Chunk, PADDING, Place, Reason, Rejected};
 
 /// Bytes of the longest record that is read.
 pub const MAX_RECORD: usize = 8 * 1024 * 1024;
@@ -36,6 +37,8 @@ pub struct Chunker {
     rest: Vec<u8>,
     /// Offset of `rest` in the stream.
     offset: u64,
+    /// Of the bytes before `offset`.
+    fingerprint: Fingerprint,
     first: bool,
     ended: bool,
     /// Why nothing more can be read; told once what was read before has been handed on.
@@ -54,11 +57,17 @@ impl Chunker {
             eager,
             rest: Vec::new(),
             offset: 0,
+            fingerprint: Fingerprint::Off,
             first: true,
             ended: false,
             failure: None,
             size: CHUNK,
         }
+    }
+
+    /// Goes on behind the first `offset` bytes, which have left this fingerprint; at 0, starts and keeps one.
+    pub(super) fn behind(self, offset: u64, fingerprint: Fingerprint) -> Self {
+        Self { offset, fingerprint, first: offset == 0, ..self }
     }
 
     /// Makes chunks of about so many bytes from now on.
@@ -165,10 +174,18 @@ impl Chunker {
         chunk.bytes.truncate(cut + PADDING);
         chunk.bytes.resize(cut + PADDING, 0);
         chunk.bytes[cut..].fill(0);
-        self.offset += cut as u64;
+        self.pass(&chunk.bytes[..cut]);
+        let (covered, fingerprint) = self.fingerprint.at(self.offset, &chunk.bytes[..cut]);
+        chunk.place = Place { source: chunk.source, offset: self.offset, covered, fingerprint };
         let filled = cut > 0 || !chunk.rejected.is_empty();
         self.first &= !filled;
         filled
+    }
+
+    /// These bytes are behind us.
+    fn pass(&mut self, bytes: &[u8]) {
+        self.offset += bytes.len() as u64;
+        self.fingerprint.pass(bytes);
     }
 
     /// Takes the first line out of the `len` bytes as a rejection, reading on to its end where it is longer.
@@ -190,7 +207,7 @@ impl Chunker {
             None => (len, 0),
         };
         rejected.raw = Rejected::raw_of(text[..line].trim_ascii_end());
-        self.offset += line as u64;
+        self.pass(&text[..line]);
         chunk.bytes.copy_within(line..len, 0);
         let left = if line == len && !self.ended { self.skip_to_line_end(&mut chunk.bytes)? } else { left };
         chunk.rejected.push(rejected);
@@ -202,7 +219,7 @@ impl Chunker {
         loop {
             let len = self.read(bytes, 0, CHUNK);
             let line = memchr::memchr(b'\n', &bytes[..len]).map(|at| at + 1);
-            self.offset += line.unwrap_or(len) as u64;
+            self.pass(&bytes[..line.unwrap_or(len)]);
             if let Some(line) = line {
                 bytes.copy_within(line..len, 0);
                 return Ok(len - line);
@@ -216,8 +233,8 @@ impl Chunker {
     /// Some programs put three bytes in front of UTF-8 text that are no part of it.
     fn strip_byte_order_mark(&mut self, chunk: &mut Chunk, len: usize) -> usize {
         if self.offset == 0 && chunk.bytes[..len].starts_with(b"\xef\xbb\xbf") {
+            self.pass(&chunk.bytes[..3]);
             chunk.bytes.copy_within(3..len, 0);
-            self.offset = 3;
             return len - 3;
         }
         len

@@ -1,19 +1,25 @@
 //! Sources: where records come from. Gives chunks of whole records with their place, one source after the other.
 //!
-//! Siblings: [`open`] (files, standard input, compressed or not), [`split`] (where a record ends) and [`synthetic`]
-//! (generated streams). A source does input and nothing else: it never looks into a record.
+//! Siblings: [`open`] (files, standard input, compressed or not), [`chunker`] and [`split`] (where a record ends),
+//! [`resume`] (from a place in the middle, after a check that it is the same source) and [`synthetic`] (generated
+//! streams). A source does input and nothing else: it never looks into a record.
 
 pub mod chunker;
+mod fingerprint;
 pub mod open;
+mod resume;
 pub mod split;
 pub mod synthetic;
 
 use std::path::PathBuf;
 
 use crate::error::Result;
-use crate::record::{Chunk, PADDING};
+use crate::record::{Chunk, Place, Position};
 use chunker::{Chunker, Eager};
-use synthetic::{Generator, Synthetic};
+use fingerprint::Fingerprint;
+use open::Text;
+use synthetic::Generator;
+use synthetic::chunks::SyntheticChunks;
 
 /// Bytes of text in a chunk, about, unless its records are very short.
 pub const CHUNK: usize = 256 * 1024;
@@ -92,33 +98,63 @@ impl Input {
 pub struct Source {
     inputs: std::vec::IntoIter<Input>,
     current: Option<Current>,
-    delimiter: u8,
-    /// For standard input: files are never handed on in part.
-    eager: Eager,
+    reading: Reading,
     opened: u32,
     sequence: u64,
+}
+
+/// How inputs are read.
+#[derive(Debug, Clone, Copy)]
+pub struct Reading {
+    /// Byte between fields.
+    pub delimiter: u8,
+    /// For standard input: files are never handed on in part.
+    pub eager: Eager,
+    /// Whether places carry fingerprints, so that reading can go on from there at another time.
+    pub fingerprints: bool,
     /// Bytes of a chunk, about.
-    size: usize,
+    pub chunk: usize,
 }
 
 enum Current {
     Text(Chunker),
-    Synthetic(Box<Synthetic>, bool),
+    Synthetic(SyntheticChunks),
 }
 
 impl Source {
-    /// A stream over `inputs`, which are opened one after the other; `eager` is for standard input.
-    pub fn new(inputs: Vec<Input>, delimiter: u8, eager: Eager) -> Self {
-        Self { inputs: inputs.into_iter(), current: None, delimiter, eager, opened: 0, sequence: 0, size: CHUNK }
+    /// A stream over `inputs`, which are opened one after the other.
+    pub fn new(inputs: Vec<Input>, reading: Reading) -> Self {
+        Self { inputs: inputs.into_iter(), current: None, reading, opened: 0, sequence: 0 }
+    }
+
+    /// A stream that goes on where another one over the same inputs stood at `position`.
+    ///
+    /// Plain files are read from there; a pipe, a compressed file or a generated stream is read from its start and what
+    /// was read before is passed over.
+    ///
+    /// # Errors
+    /// Inputs that are not those that were read before.
+    pub fn resume(inputs: Vec<Input>, reading: Reading, position: &Position) -> Result<Self> {
+        let Some((&last, before)) = position.places.split_last() else { return Ok(Self::new(inputs, reading)) };
+        resume::check_finished(&inputs, before)?;
+        let current = resume::open_at(&inputs, &last, reading)?;
+        let opened = last.source as usize + 1;
+        let inputs = inputs.into_iter().skip(opened).collect::<Vec<_>>().into_iter();
+        Ok(Self { inputs, current: Some(current), reading, opened: last.source + 1, sequence: 0 })
     }
 
     /// Makes the chunks that follow smaller where the records of `sample` are short.
     pub fn fit(&mut self, sample: &[u8]) {
         let records = memchr::memchr_iter(b'\n', sample).count().max(1);
-        self.size = (CHUNK_RECORDS * sample.len().div_ceil(records)).min(CHUNK);
+        self.reading.chunk = (CHUNK_RECORDS * sample.len().div_ceil(records)).min(CHUNK);
         if let Some(Current::Text(chunker)) = &mut self.current {
-            chunker.set_size(self.size);
+            chunker.set_size(self.reading.chunk);
         }
+    }
+
+    /// Bytes of a chunk, about, as [`Source::fit`] has chosen them.
+    pub fn chunk_bytes(&self) -> usize {
+        self.reading.chunk
     }
 
     /// Whether reading means to wait for whoever writes to the other end.
@@ -134,14 +170,16 @@ impl Source {
         loop {
             let Some(current) = &mut self.current else {
                 let Some(input) = self.inputs.next() else { return Ok(None) };
-                self.current = Some(Current::open(input, self.delimiter, self.eager, self.size)?);
+                self.current = Some(Current::open(&input, self.reading)?);
                 self.opened += 1;
                 continue;
             };
             spare.rejected.clear();
-            if current.fill(&mut spare, self.size)? {
-                spare.source = self.opened - 1;
-                spare.rejected.iter_mut().for_each(|rejected| rejected.source = self.opened - 1);
+            if current.fill(&mut spare, self.reading.chunk)? {
+                let source = self.opened - 1;
+                spare.source = source;
+                spare.place = Place { source, ..spare.place };
+                spare.rejected.iter_mut().for_each(|rejected| rejected.source = source);
                 spare.sequence = self.sequence;
                 self.sequence += 1;
                 return Ok(Some(spare));
@@ -152,46 +190,46 @@ impl Source {
 }
 
 impl Current {
-    fn open(input: Input, delimiter: u8, eager: Eager, size: usize) -> Result<Self> {
-        let chunker = |text, name, eager| {
-            let mut chunker = Chunker::new(text, name, delimiter, eager);
-            chunker.set_size(size);
-            Self::Text(chunker)
-        };
+    /// An input from its start.
+    fn open(input: &Input, reading: Reading) -> Result<Self> {
         match input {
-            Input::Synthetic { generator, rows, seed } => {
-                Ok(Self::Synthetic(Box::new(Synthetic::new(generator, rows, seed)), true))
+            &Input::Synthetic { generator, rows, seed } => {
+                Ok(Self::Synthetic(SyntheticChunks::new(generator, rows, seed, reading.fingerprints)))
             }
-            Input::Stdin => Ok(chunker(open::stdin()?, input.name(), eager)),
-            Input::File(ref path) => Ok(chunker(open::file(path)?, input.name(), Eager::Never)),
+            _ => {
+                let text = open_text(input)?;
+                let fingerprint = match &text {
+                    _ if !reading.fingerprints => Fingerprint::Off,
+                    Text::File(_) => Fingerprint::Tail,
+                    Text::Stream(_) => Fingerprint::whole(),
+                };
+                Ok(Self::text(text, input, reading, 0, fingerprint))
+            }
         }
+    }
+
+    /// A text whose first `offset` bytes have been read.
+    fn text(text: Text, input: &Input, reading: Reading, offset: u64, fingerprint: Fingerprint) -> Self {
+        let eager = if *input == Input::Stdin { reading.eager } else { Eager::Never };
+        let mut chunker =
+            Chunker::new(text.reader(), input.name(), reading.delimiter, eager).behind(offset, fingerprint);
+        chunker.set_size(reading.chunk);
+        Self::Text(chunker)
     }
 
     /// Fills the next chunk; `false` at the end.
     fn fill(&mut self, chunk: &mut Chunk, size: usize) -> Result<bool> {
         match self {
             Self::Text(chunker) => chunker.fill(chunk),
-            Self::Synthetic(stream, first) => {
-                let is_first = std::mem::take(first);
-                Ok(fill_synthetic(stream, is_first, chunk, size))
-            }
+            Self::Synthetic(chunks) => Ok(chunks.fill(chunk, size)),
         }
     }
 }
 
-fn fill_synthetic(stream: &mut Synthetic, first: bool, chunk: &mut Chunk, size: usize) -> bool {
-    if stream.is_done() && !first {
-        return false;
+/// The text of a file or of standard input.
+fn open_text(input: &Input) -> Result<Text> {
+    match input {
+        Input::File(path) => open::file(path),
+        _ => open::stdin(),
     }
-    chunk.offset = if first { 0 } else { chunk.offset };
-    chunk.first = first;
-    chunk.quoted = false;
-    chunk.bytes.clear();
-    if first {
-        chunk.bytes.extend_from_slice(stream.header().as_bytes());
-    }
-    chunk.best_loss = Some(stream.fill(&mut chunk.bytes, size));
-    chunk.len = chunk.bytes.len();
-    chunk.bytes.resize(chunk.len + PADDING, 0);
-    true
 }

@@ -1,7 +1,9 @@
 //! Opens files and standard input, and puts the decompressor in front that their first bytes ask for.
+//!
+//! It never reads further than it takes to tell.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use crate::error::{Error, Result};
@@ -11,11 +13,29 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// First bytes of a zstd file.
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
+/// A text that can be read from its start, or from any place.
+pub enum Text {
+    /// From its start: decompressed, or from a pipe.
+    Stream(Box<dyn Read + Send>),
+    /// From any place: a plain file, read up to nowhere in particular.
+    File(File),
+}
+
+impl Text {
+    /// The text from where it stands.
+    pub fn reader(self) -> Box<dyn Read + Send> {
+        match self {
+            Self::Stream(text) => text,
+            Self::File(file) => Box::new(file),
+        }
+    }
+}
+
 /// A file as text, decompressed where it is gzip or zstd.
 ///
 /// # Errors
 /// A file that is not there, may not be read, or is named `.gz` or `.zst` without being so.
-pub fn file(path: &Path) -> Result<Box<dyn Read + Send>> {
+pub fn file(path: &Path) -> Result<Text> {
     let name = path.display();
     let file = File::open(path)
         .map_err(|cause| Error::input(format!("cannot open {name}{}", advice(&cause))).because(cause))?;
@@ -27,15 +47,31 @@ pub fn file(path: &Path) -> Result<Box<dyn Read + Send>> {
         Some("zst") => Some("zstd"),
         _ => None,
     };
-    decompress(file, &name.to_string(), expected)
+    if file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+        return plain_or_not(file, &name.to_string(), expected);
+    }
+    decompress(file, &name.to_string(), expected).map(Text::Stream)
 }
 
 /// Standard input as text, decompressed where it is gzip or zstd.
 ///
 /// # Errors
 /// Standard input that cannot be read.
-pub fn stdin() -> Result<Box<dyn Read + Send>> {
-    decompress(io::stdin(), "standard input", None)
+pub fn stdin() -> Result<Text> {
+    decompress(io::stdin(), "standard input", None).map(Text::Stream)
+}
+
+/// A regular file: plain text can be read from any place.
+fn plain_or_not(mut file: File, name: &str, expected: Option<&str>) -> Result<Text> {
+    let failed = |cause| Error::input(format!("cannot read {name}")).because(cause);
+    let mut head = [0; 4];
+    let len = read_up_to(&mut file, &mut head).map_err(failed)?;
+    file.seek(SeekFrom::Start(0)).map_err(failed)?;
+    let is_plain = !head[..len].starts_with(&GZIP) && !head[..len].starts_with(&ZSTD);
+    match expected {
+        None if is_plain => Ok(Text::File(file)),
+        _ => decompress(file, name, expected).map(Text::Stream),
+    }
 }
 
 fn decompress(

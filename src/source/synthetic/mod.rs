@@ -7,6 +7,7 @@
 //! and basic arithmetic, everything else from `libm`. No clock, no I/O, and no memory of how the text was cut.
 //! Siblings: [`clicks`], [`hyperplane`], [`fraud`], [`ratings`], whose pages state their models.
 
+pub mod chunks;
 pub mod clicks;
 pub mod fraud;
 pub mod hyperplane;
