@@ -1,7 +1,7 @@
 //! Sinks: take what a run produces, give files.
 //!
 //! Siblings: [`predictions`], [`rejected`], [`model`], [`summary`], each one file of the output contract; all write
-//! through [`output`]. A sink never computes what it writes.
+//! through [`output`], models and checkpoints in the layout of [`tensors`]. A sink never computes what it writes.
 
 pub mod decimal;
 pub mod model;
@@ -9,3 +9,4 @@ pub mod output;
 pub mod predictions;
 pub mod rejected;
 pub mod summary;
+pub mod tensors;

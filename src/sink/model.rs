@@ -4,18 +4,18 @@
 //! reads safetensors can use as they are. The same model gives the same bytes. It never computes a weight.
 //! A file is replaced as a whole or not at all, and read with every size and number checked.
 
-use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::Path;
 
 use safetensors::{Dtype, SafeTensors};
-use serde::de::DeserializeOwned;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::output;
+use super::tensors::{self, Metadata, Read, Tensor, not_whole};
 use crate::error::{Error, ErrorKind, Result};
 use crate::examples::stride;
 use crate::learner::{Model, Optimizer, Penalty};
+use crate::snapshot::Kind;
 
 /// The word that marks a file as ours.
 const FORMAT: &str = "tidemill-model";
@@ -25,9 +25,6 @@ const VERSION: &str = "1";
 
 /// In front of the names of the scales' tensors.
 const SCALER: &str = "scaler.";
-
-// Arrays are written as they lie in memory, and safetensors is little-endian.
-const _: () = assert!(cfg!(target_endian = "little"));
 
 /// A model with what it takes to use it again.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,18 +89,14 @@ impl SavedModel {
     }
 
     fn write_to(&self, to: &mut dyn Write) -> io::Result<()> {
-        let tensors = Tensors::of(self);
-        let header = header(&tensors, &self.metadata()?)?;
-        to.write_all(&(header.len() as u64).to_le_bytes())?;
-        to.write_all(&header)?;
-        tensors.0.iter().try_for_each(|tensor| to.write_all(&tensor.bytes))
+        tensors::write(to, &self.metadata()?, &tensors(self))
     }
 
     /// Text by name, as safetensors has it. Parameters pass through [`Value`], which holds an `f32` without rounding.
-    fn metadata(&self) -> io::Result<Map<String, Value>> {
+    fn metadata(&self) -> io::Result<[(&'static str, String); 10]> {
         let model = &self.model;
         let names: Vec<&str> = self.scaler.iter().map(|(name, _)| name.as_str()).collect();
-        let entries = [
+        Ok([
             ("format", FORMAT.to_owned()),
             ("version", VERSION.to_owned()),
             ("tidemill", self.tidemill.clone()),
@@ -114,13 +107,11 @@ impl SavedModel {
             ("scaler", json!(names).to_string()),
             ("job", self.job.to_string()),
             ("schema", self.schema.to_string()),
-        ];
-        Ok(entries.into_iter().map(|(name, text)| (name.to_owned(), text.into())).collect())
+        ])
     }
 
     fn from_bytes(bytes: &[u8]) -> Read<Self> {
-        let (_, header) = SafeTensors::read_metadata(bytes).map_err(not_whole)?;
-        let metadata = Metadata::of(header.metadata())?;
+        let metadata = Metadata::of(bytes, FORMAT, VERSION)?;
         let tensors = SafeTensors::deserialize(bytes).map_err(not_whole)?;
         let model = read_model(&tensors, &metadata)?;
         let names: Vec<String> = metadata.json("scaler")?;
@@ -138,99 +129,41 @@ impl SavedModel {
     }
 }
 
-/// What was read, or the reason why it cannot be used.
-type Read<T> = std::result::Result<T, String>;
-
-fn not_whole(cause: safetensors::SafeTensorError) -> String {
-    format!("it is not a safetensors file, or it was cut short ({cause})")
-}
-
 fn is_finite(model: &Model) -> bool {
     let dense = model.dense_a.iter().chain(&model.dense_b).chain(&model.bias);
     dense.chain(model.table.as_flattened()).all(|x| x.is_finite())
 }
 
-/// An array to be written.
-struct Tensor {
-    name: String,
-    kind: &'static str,
-    shape: Vec<usize>,
-    bytes: Vec<u8>,
+/// All arrays, doubles first.
+fn tensors(saved: &SavedModel) -> Vec<Tensor<'_>> {
+    let model = &saved.model;
+    let width = model.dense_a.len();
+    let slots = [model.dense_a.as_slice(), &model.dense_b].concat();
+    let scaler = saved.scaler.iter().map(|(name, values)| Tensor {
+        name: format!("{SCALER}{name}"),
+        kind: Kind::F64,
+        shape: vec![values.len()],
+        bytes: bytemuck::cast_slice(values).into(),
+    });
+    let weights = [
+        singles("dense.weight", &[model.numeric], model.dense_weights()),
+        singles("bias", &[1], vec![model.bias_weight()]),
+        singles("hashed.weight", &[model.table.len()], model.hashed_weights()),
+        singles("dense.slots", &[2, width], slots),
+        singles("bias.slots", &[2], model.bias.to_vec()),
+        Tensor {
+            name: "hashed.slots".into(),
+            kind: Kind::F32,
+            shape: vec![model.table.len(), 2],
+            bytes: bytemuck::cast_slice(&model.table).into(),
+        },
+    ];
+    scaler.chain(weights).collect()
 }
 
-/// All arrays, doubles first, so that each lies at a multiple of its own size.
-struct Tensors(Vec<Tensor>);
-
-impl Tensors {
-    fn of(saved: &SavedModel) -> Self {
-        let model = &saved.model;
-        let width = model.dense_a.len();
-        let slots = [model.dense_a.as_slice(), &model.dense_b].concat();
-        let scaler = saved.scaler.iter().map(|(name, values)| Tensor {
-            name: format!("{SCALER}{name}"),
-            kind: "F64",
-            shape: vec![values.len()],
-            bytes: bytemuck::cast_slice(values).to_vec(),
-        });
-        let weights = [
-            singles("dense.weight", &[model.numeric], &model.dense_weights()),
-            singles("bias", &[1], &[model.bias_weight()]),
-            singles("hashed.weight", &[model.table.len()], &model.hashed_weights()),
-            singles("dense.slots", &[2, width], &slots),
-            singles("bias.slots", &[2], &model.bias),
-            singles("hashed.slots", &[model.table.len(), 2], model.table.as_flattened()),
-        ];
-        Self(scaler.chain(weights).collect())
-    }
-}
-
-fn singles(name: &str, shape: &[usize], values: &[f32]) -> Tensor {
-    let bytes = bytemuck::cast_slice(values).to_vec();
-    Tensor { name: name.to_owned(), kind: "F32", shape: shape.to_vec(), bytes }
-}
-
-/// The header of the file. Written here and not by the `safetensors` crate, which keeps the metadata in a hash map:
-/// there the same model would give other bytes every time.
-fn header(tensors: &Tensors, metadata: &Map<String, Value>) -> io::Result<Vec<u8>> {
-    let mut entries = Map::new();
-    entries.insert("__metadata__".to_owned(), Value::Object(metadata.clone()));
-    let mut start = 0;
-    for tensor in &tensors.0 {
-        let end = start + tensor.bytes.len();
-        let entry = json!({ "dtype": tensor.kind, "shape": tensor.shape, "data_offsets": [start, end] });
-        entries.insert(tensor.name.clone(), entry);
-        start = end;
-    }
-    let mut text = serde_json::to_vec(&entries)?;
-    text.resize(text.len().next_multiple_of(8), b' '); // the arrays then begin at a multiple of 8
-    Ok(text)
-}
-
-/// The metadata of a file that is ours and of a version we know.
-struct Metadata<'a>(&'a HashMap<String, String>);
-
-impl<'a> Metadata<'a> {
-    fn of(found: &'a Option<HashMap<String, String>>) -> Read<Self> {
-        let ours = found.as_ref().filter(|m| m.get("format").is_some_and(|format| format == FORMAT));
-        let metadata = Self(ours.ok_or("it is a safetensors file, but not a model of tidemill")?);
-        match metadata.text("version")? {
-            VERSION => Ok(metadata),
-            other => Err(format!(
-                "its layout has version {other} and this program ({}) reads version {VERSION}; \
-                 it was written by tidemill {}",
-                env!("CARGO_PKG_VERSION"),
-                metadata.text("tidemill").unwrap_or("of an unknown version")
-            )),
-        }
-    }
-
-    fn text(&self, name: &str) -> Read<&'a str> {
-        self.0.get(name).map(String::as_str).ok_or_else(|| format!("its metadata lacks `{name}`"))
-    }
-
-    fn json<T: DeserializeOwned>(&self, name: &str) -> Read<T> {
-        serde_json::from_str(self.text(name)?).map_err(|cause| format!("its metadata `{name}` is broken ({cause})"))
-    }
+fn singles(name: &str, shape: &[usize], values: Vec<f32>) -> Tensor<'static> {
+    let bytes = bytemuck::pod_collect_to_vec(&values).into();
+    Tensor { name: name.to_owned(), kind: Kind::F32, shape: shape.to_vec(), bytes }
 }
 
 fn read_model(tensors: &SafeTensors, metadata: &Metadata) -> Read<Model> {
@@ -395,7 +328,7 @@ mod tests {
             let at = text.windows(from.len()).position(|w| w == from.as_bytes()).unwrap();
             [&text[..at], to.as_bytes(), &text[at + from.len()..]].concat()
         };
-        assert!(reason(&replaced("tidemill-model", "tidemill-madel")).contains("not a model of tidemill"));
+        assert!(reason(&replaced("tidemill-model", "tidemill-madel")).contains("not a tidemill-model"));
         assert!(reason(&replaced("\"version\":\"1\"", "\"version\":\"9\"")).contains("version 9"));
         assert!(reason(&replaced("\"learned\":", "\"learnad\":")).contains("lacks `learned`"));
         assert!(reason(&replaced("\"shape\":[4,2]", "\"shape\":[2,4]")).contains("`hashed.weight`"));

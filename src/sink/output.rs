@@ -4,11 +4,13 @@
 //! It never knows what the bytes mean.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result};
 use flate2::write::GzEncoder;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
 
 /// The name that stands for standard output.
 pub const STANDARD_OUTPUT: &str = "-";
@@ -16,14 +18,41 @@ pub const STANDARD_OUTPUT: &str = "-";
 /// Something to write to, with the name its errors carry. Unbuffered: hand it large pieces.
 pub struct Output {
     name: String,
-    to: Encoder,
-    bytes: u64,
+    to: To,
 }
 
-enum Encoder {
-    Plain(Box<dyn Write + Send>),
+/// How far an output has been written, as a checkpoint keeps it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Written {
+    /// So many bytes of a file, which can be cut back to them.
+    Bytes(u64),
+    /// A pipe, a device or standard output: what is written is gone, and may come again after a crash.
+    Stream,
+}
+
+/// An output as it stands at a checkpoint.
+#[derive(Debug)]
+pub struct Mark {
+    /// How far it has been written.
+    pub written: Written,
+    /// What must reach the disk before the checkpoint does.
+    pub file: Option<File>,
+}
+
+enum To {
+    Stream(Box<dyn Write + Send>),
+    File(File),
+    /// A compressed file that stands before, between or behind its members.
+    Packed(File, Packing),
     Gzip(GzEncoder<File>),
     Zstd(zstd::Encoder<'static, File>),
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Packing {
+    Gzip,
+    Zstd,
 }
 
 impl Output {
@@ -44,67 +73,139 @@ impl Output {
         }
         let name = path.display().to_string();
         let file = File::create(path).map_err(|cause| Error::output(&name, cause))?;
-        let to = match ending(path).as_str() {
-            "gz" => Encoder::Gzip(GzEncoder::new(file, flate2::Compression::fast())),
-            "zst" => Encoder::Zstd(zstd::Encoder::new(file, 0).map_err(|cause| Error::output(&name, cause))?),
-            _ => Encoder::Plain(Box::new(file)),
-        };
-        Ok(Self { name, to, bytes: 0 })
+        let to = if is_regular(&file) { To::of_file(file, path) } else { To::of_special(file, path) };
+        Ok(Self { name, to })
     }
 
-    /// Opens a file that a stopped run left behind, cut back to its first `length` bytes, to go on behind them.
+    /// Goes on with an output that a stopped run left behind: a file is cut back to what the checkpoint counts.
     ///
     /// # Errors
-    /// A compressed file or standard output cannot be cut back; a file shorter than `length` is not the run's.
-    pub fn resume(path: &Path, length: u64) -> Result<Self> {
+    /// A file shorter than that is not the run's; neither is a pipe where there was a file, or the other way round.
+    pub fn resume(path: &Path, written: Written) -> Result<Self> {
         let name = path.display().to_string();
-        if path == Path::new(STANDARD_OUTPUT) || matches!(ending(path).as_str(), "gz" | "zst") {
-            return Err(Error::usage(format!("{name} cannot be continued: to resume, write to an uncompressed file")));
+        let is_file = path != Path::new(STANDARD_OUTPUT) && fs::metadata(path).is_ok_and(|found| found.is_file());
+        match written {
+            Written::Stream if !is_file => Self::create(path),
+            Written::Bytes(length) if is_file || path != Path::new(STANDARD_OUTPUT) => {
+                let file = cut_back(path, length).map_err(|cause| Error::output(&name, cause))?;
+                Ok(Self { name, to: To::of_file(file, path) })
+            }
+            _ => Err(Error::usage(format!(
+                "{name} cannot be gone on with: the checkpoint counts {} there; name the same kind of output again",
+                if is_file { "a pipe or standard output" } else { "a file" }
+            ))),
         }
-        let file = cut_back(path, length).map_err(|cause| Error::output(&name, cause))?;
-        Ok(Self { name, to: Encoder::Plain(Box::new(file)), bytes: length })
     }
 
     /// Anything else that can be written to, under a name for its errors.
     pub fn new(name: &str, to: Box<dyn Write + Send>) -> Self {
-        Self { name: name.to_owned(), to: Encoder::Plain(to), bytes: 0 }
+        Self { name: name.to_owned(), to: To::Stream(to) }
     }
 
     /// Writes all of `bytes`.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.bytes += bytes.len() as u64;
-        let written = match &mut self.to {
-            Encoder::Plain(to) => to.write_all(bytes),
-            Encoder::Gzip(to) => to.write_all(bytes),
-            Encoder::Zstd(to) => to.write_all(bytes),
-        };
-        written.map_err(|cause| Error::output(&self.name, cause))
-    }
-
-    /// Bytes taken so far, before compression; after [`Output::flush`] the length of an uncompressed file.
-    pub fn bytes(&self) -> u64 {
-        self.bytes
+        self.open_member().and_then(|()| self.to.writer().write_all(bytes)).map_err(|cause| self.failed(cause))
     }
 
     /// Hands what was taken to the operating system, so that a reader sees it.
     pub fn flush(&mut self) -> Result<()> {
-        let flushed = match &mut self.to {
-            Encoder::Plain(to) => to.flush(),
-            Encoder::Gzip(to) => to.flush(),
-            Encoder::Zstd(to) => to.flush(),
-        };
-        flushed.map_err(|cause| Error::output(&self.name, cause))
+        self.to.writer().flush().map_err(|cause| self.failed(cause))
+    }
+
+    /// Hands everything over, a compressed file's member closed, and says how far the output has come.
+    pub fn mark(&mut self) -> Result<Mark> {
+        self.close_member().and_then(|()| self.to.mark()).map_err(|cause| self.failed(cause))
     }
 
     /// Writes the end of a compressed file and flushes; an output that is not finished is not whole.
     pub fn finish(mut self) -> Result<()> {
-        let ended = match &mut self.to {
-            Encoder::Plain(to) => to.flush(),
-            Encoder::Gzip(to) => to.try_finish().and_then(|()| to.get_mut().flush()),
-            Encoder::Zstd(to) => to.do_finish().and_then(|()| to.get_mut().flush()),
-        };
-        ended.map_err(|cause| Error::output(&self.name, cause))
+        self.end().map_err(|cause| self.failed(cause))
     }
+
+    fn end(&mut self) -> io::Result<()> {
+        self.close_member()?;
+        // A compressed file has at least one member, if an empty one.
+        if let To::Packed(file, _) = &mut self.to
+            && file.stream_position()? == 0
+        {
+            self.open_member()?;
+            self.close_member()?;
+        }
+        self.to.writer().flush()
+    }
+
+    /// Starts a member of a compressed file where none is open.
+    fn open_member(&mut self) -> io::Result<()> {
+        if !matches!(self.to, To::Packed(..)) {
+            return Ok(());
+        }
+        self.to = match std::mem::replace(&mut self.to, To::closed()) {
+            To::Packed(file, Packing::Gzip) => To::Gzip(GzEncoder::new(file, flate2::Compression::fast())),
+            To::Packed(file, Packing::Zstd) => To::Zstd(zstd::Encoder::new(file, 0)?),
+            other => other,
+        };
+        Ok(())
+    }
+
+    /// Ends the member of a compressed file, so that what was written can be read; several in a row are one text.
+    fn close_member(&mut self) -> io::Result<()> {
+        self.to = match std::mem::replace(&mut self.to, To::closed()) {
+            To::Gzip(member) => To::Packed(member.finish()?, Packing::Gzip),
+            To::Zstd(member) => To::Packed(member.finish()?, Packing::Zstd),
+            other => other,
+        };
+        Ok(())
+    }
+
+    fn failed(&self, cause: io::Error) -> Error {
+        Error::output(&self.name, cause)
+    }
+}
+
+impl To {
+    fn of_file(file: File, path: &Path) -> Self {
+        match ending(path).as_str() {
+            "gz" => Self::Packed(file, Packing::Gzip),
+            "zst" => Self::Packed(file, Packing::Zstd),
+            _ => Self::File(file),
+        }
+    }
+
+    /// A pipe or a device: nothing in it can be found again.
+    fn of_special(file: File, path: &Path) -> Self {
+        match Self::of_file(file, path) {
+            Self::File(file) => Self::Stream(Box::new(file)),
+            packed => packed,
+        }
+    }
+
+    /// What stands for an output while it changes hands.
+    fn closed() -> Self {
+        Self::Stream(Box::new(io::sink()))
+    }
+
+    fn writer(&mut self) -> &mut dyn Write {
+        match self {
+            Self::Stream(to) => to,
+            Self::File(to) | Self::Packed(to, _) => to,
+            Self::Gzip(to) => to,
+            Self::Zstd(to) => to,
+        }
+    }
+
+    fn mark(&mut self) -> io::Result<Mark> {
+        self.writer().flush()?;
+        match self {
+            Self::File(file) | Self::Packed(file, _) if is_regular(file) => {
+                Ok(Mark { written: Written::Bytes(file.stream_position()?), file: Some(file.try_clone()?) })
+            }
+            _ => Ok(Mark { written: Written::Stream, file: None }),
+        }
+    }
+}
+
+fn is_regular(file: &File) -> bool {
+    file.metadata().is_ok_and(|found| found.is_file())
 }
 
 /// Replaces a file by what `fill` writes, whole or not at all: a temporary name beside it, then a rename.
@@ -162,8 +263,14 @@ fn temporary_name(path: &Path) -> PathBuf {
 }
 
 fn cut_back(path: &Path, length: u64) -> io::Result<File> {
-    use std::io::{Seek, SeekFrom};
-    let mut file = fs::OpenOptions::new().write(true).open(path)?;
+    let gone = |cause: io::Error| match cause.kind() {
+        io::ErrorKind::NotFound => {
+            let message = format!("it is gone, and the checkpoint counts {length} bytes of it");
+            io::Error::new(io::ErrorKind::InvalidData, message)
+        }
+        _ => cause,
+    };
+    let mut file = fs::OpenOptions::new().write(true).open(path).map_err(gone)?;
     let found = file.metadata()?.len();
     if found < length {
         let message = format!("it holds {found} bytes, fewer than the {length} that the checkpoint counts");
@@ -181,7 +288,7 @@ pub(super) fn ending(path: &Path) -> String {
 
 impl std::fmt::Debug for Output {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Output({}, {} bytes)", self.name, self.bytes)
+        write!(f, "Output({})", self.name)
     }
 }
 
@@ -252,13 +359,57 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rows.csv");
         fs::write(&path, b"record\n1\n2\nhalf a ro").unwrap();
-        let mut output = Output::resume(&path, 9).unwrap();
+        let mut output = Output::resume(&path, Written::Bytes(9)).unwrap();
         output.write(b"2\n").unwrap();
-        assert_eq!(output.bytes(), 11);
+        assert_eq!(output.mark().unwrap().written, Written::Bytes(11));
         output.finish().unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"record\n1\n2\n");
-        assert!(Output::resume(&path, 12).unwrap_err().to_string().contains("11 bytes"));
-        assert_eq!(Output::resume(Path::new("-"), 0).unwrap_err().kind(), ErrorKind::Usage);
+        assert!(Output::resume(&path, Written::Bytes(12)).unwrap_err().to_string().contains("11 bytes"));
+    }
+
+    #[test]
+    fn a_compressed_file_goes_on_behind_its_last_mark() {
+        let folder = tempfile::tempdir().unwrap();
+        for ending in ["gz", "zst"] {
+            let path = folder.path().join(format!("rows.csv.{ending}"));
+            let mut output = Output::create(&path).unwrap();
+            output.write(b"record\n1\n").unwrap();
+            let mark = output.mark().unwrap();
+            output.write(b"lost in the cra").unwrap();
+            drop(output);
+            let mut output = Output::resume(&path, mark.written).unwrap();
+            output.write(b"2\n").unwrap();
+            output.finish().unwrap();
+            let mut text = String::new();
+            let file = File::open(&path).unwrap();
+            match ending {
+                "gz" => flate2::read::MultiGzDecoder::new(file).read_to_string(&mut text).unwrap(),
+                _ => zstd::Decoder::new(file).unwrap().read_to_string(&mut text).unwrap(),
+            };
+            assert_eq!(text, "record\n1\n2\n");
+        }
+    }
+
+    #[test]
+    fn a_compressed_file_that_nothing_was_written_to_can_be_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("none.gz");
+        Output::create(&path).unwrap().finish().unwrap();
+        let mut text = String::new();
+        flate2::read::GzDecoder::new(File::open(&path).unwrap()).read_to_string(&mut text).unwrap();
+        assert_eq!(text, "");
+    }
+
+    #[test]
+    fn a_stream_goes_on_as_a_stream_and_a_file_as_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("rows.csv");
+        fs::write(&file, b"record\n").unwrap();
+        let kind = |path: &Path, written| Output::resume(path, written).map(drop).map_err(|error| error.kind());
+        assert_eq!(kind(Path::new("-"), Written::Stream), Ok(()));
+        assert_eq!(kind(Path::new("-"), Written::Bytes(0)), Err(ErrorKind::Usage));
+        assert_eq!(kind(&file, Written::Stream), Err(ErrorKind::Usage));
+        assert_eq!(kind(&folder.path().join("gone.csv"), Written::Bytes(7)), Err(ErrorKind::Output));
     }
 
     #[test]

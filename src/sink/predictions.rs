@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use super::decimal::{Row, Text};
-use super::output::{self, Output, STANDARD_OUTPUT};
+use super::output::{self, Mark, Output, STANDARD_OUTPUT, Written};
 use crate::error::{Error, Result};
 use crate::examples::Scored;
 
@@ -45,10 +45,13 @@ impl PredictionWriter {
         Ok(Self::new(Output::create(path)?, format))
     }
 
-    /// Goes on with a file of a stopped run, cut back to the `length` that [`PredictionWriter::flush`] gave.
-    pub fn resume(path: &Path, id_column: Option<&str>, length: u64) -> Result<Self> {
+    /// Goes on with predictions of a stopped run, which had come as far as [`PredictionWriter::mark`] said.
+    ///
+    /// # Errors
+    /// As [`Output::resume`].
+    pub fn resume(path: &Path, id_column: Option<&str>, written: Written) -> Result<Self> {
         let format = PredictionFormat::new(Form::of(path)?, id_column);
-        Ok(Self { output: Output::resume(path, length)?, format, buffer: Text::default() })
+        Ok(Self { output: Output::resume(path, written)?, format, buffer: Text::default() })
     }
 
     /// Starts predictions on any output.
@@ -70,11 +73,16 @@ impl PredictionWriter {
         self.spill_from(SPILL)
     }
 
-    /// Hands over everything taken so far; gives the length of the file, which a checkpoint keeps.
-    pub fn flush(&mut self) -> Result<u64> {
+    /// Hands over everything taken so far.
+    pub fn flush(&mut self) -> Result<()> {
         self.spill_from(1)?;
-        self.output.flush()?;
-        Ok(self.output.bytes())
+        self.output.flush()
+    }
+
+    /// The same, and says how far the output has come, which a checkpoint keeps.
+    pub fn mark(&mut self) -> Result<Mark> {
+        self.spill_from(1)?;
+        self.output.mark()
     }
 
     /// Writes what is left and closes the file.
@@ -409,10 +417,10 @@ mod tests {
 
         let mut writer = PredictionWriter::create(&parts, None).unwrap();
         writer.write(&scored(&[])).unwrap();
-        let length = writer.flush().unwrap();
+        let written = writer.mark().unwrap().written;
         writer.write(&scored(&[])).unwrap();
         drop(writer);
-        let mut writer = PredictionWriter::resume(&parts, None, length).unwrap();
+        let mut writer = PredictionWriter::resume(&parts, None, written).unwrap();
         (0..2).for_each(|_| writer.write(&scored(&[])).unwrap());
         writer.finish().unwrap();
         assert_eq!(std::fs::read(whole).unwrap(), std::fs::read(parts).unwrap());

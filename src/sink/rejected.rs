@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::output::Output;
+use super::output::{Mark, Output, Written};
 use crate::error::{Error, Result};
 use crate::record::Rejected;
 
@@ -38,9 +38,12 @@ impl RejectedWriter {
         Ok(Self::new(Output::create(path)?))
     }
 
-    /// Goes on with a file of a stopped run, cut back to the `length` that [`RejectedWriter::flush`] gave.
-    pub fn resume(path: &Path, length: u64) -> Result<Self> {
-        Ok(Self::new(Output::resume(path, length)?))
+    /// Goes on with a file of a stopped run, which had come as far as [`RejectedWriter::mark`] said.
+    ///
+    /// # Errors
+    /// As [`Output::resume`].
+    pub fn resume(path: &Path, written: Written) -> Result<Self> {
+        Ok(Self::new(Output::resume(path, written)?))
     }
 
     /// Starts on any output.
@@ -84,11 +87,10 @@ impl RejectedWriter {
         self.spill_from(SPILL)
     }
 
-    /// Hands over everything taken so far; gives the length of the file, which a checkpoint keeps.
-    pub fn flush(&mut self) -> Result<u64> {
+    /// Hands over everything taken so far and says how far the output has come, which a checkpoint keeps.
+    pub fn mark(&mut self) -> Result<Mark> {
         self.spill_from(1)?;
-        self.output.flush()?;
-        Ok(self.output.bytes())
+        self.output.mark()
     }
 
     /// Writes what is left and closes the file.
