@@ -11,7 +11,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::examples::{Examples, MicroBatch, Scored};
 use crate::learner::Learner;
 use crate::metric::Metrics;
-use crate::record::{LossSum, Reason, Rejected};
+use crate::record::{LossSum, Position, Reason, Rejected};
+use crate::snapshot::{Restoring, Saving, Snapshot, State};
 
 /// Where scored micro-batches and rejected records go.
 pub trait Sink {
@@ -29,7 +30,7 @@ pub trait Sink {
 }
 
 /// What has been counted so far.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Counts {
     /// Records read, rejected ones among them.
     pub records: u64,
@@ -49,6 +50,7 @@ pub struct Engine {
     learner: Box<dyn Learner>,
     metrics: Metrics,
     counts: Counts,
+    position: Position,
     max_rejected: MaxRejected,
     spare: Vec<MicroBatch>,
 }
@@ -61,9 +63,48 @@ impl Engine {
             learner,
             metrics: Metrics::default(),
             counts: Counts::default(),
+            position: Position::default(),
             max_rejected,
             spare: Vec::new(),
         }
+    }
+
+    /// Takes all that it remembers between two chunks into `state`, after handing on what is under way. The stream can
+    /// go on from there as if nothing had been.
+    ///
+    /// # Errors
+    /// A failing device or output.
+    pub fn save(&mut self, state: &mut State, sink: &mut dyn Sink) -> Result<()> {
+        self.settle(sink)?;
+        let Self { batcher, learner, metrics, counts, position, max_rejected: _, spare: _ } = self;
+        state.clear();
+        state.save(batcher);
+        learner.save(state)?;
+        state.save(metrics);
+        state.save(counts);
+        state.save(position);
+        Ok(())
+    }
+
+    /// Goes on from what [`Engine::save`] took; the learner has been opened on the model that was saved.
+    ///
+    /// # Errors
+    /// The state of another job.
+    pub fn restore(&mut self, state: &State) -> Result<()> {
+        let Self { batcher, learner: _, metrics, counts, position, max_rejected: _, spare: _ } = self;
+        state.restore(batcher)?;
+        state.restore(metrics)?;
+        state.restore(counts)?;
+        state.restore(position)
+    }
+
+    /// Waits for everything under way and hands it on, without ending the micro-batch that is being filled.
+    ///
+    /// # Errors
+    /// A failing device or output.
+    pub fn settle(&mut self, sink: &mut dyn Sink) -> Result<()> {
+        self.learner.finish()?;
+        self.hand_on(sink)
     }
 
     /// Takes the examples of the next chunk; where too many records are rejected, those up to the one that is too many,
@@ -85,6 +126,7 @@ impl Engine {
                 self.learn(sink)?;
             }
         }
+        self.position.advance(examples.place);
         match too_many {
             Some(_) => self.finish(sink),
             None if self.batcher.may_end_anywhere() => self.learn(sink), // predictions need not wait
@@ -98,8 +140,7 @@ impl Engine {
     /// As [`Engine::push`].
     pub fn finish(&mut self, sink: &mut dyn Sink) -> Result<()> {
         self.learn(sink)?;
-        self.learner.finish()?;
-        self.hand_on(sink)?;
+        self.settle(sink)?;
         self.check_rejected()
     }
 
@@ -186,5 +227,27 @@ impl Engine {
                 reasons.join(", ")
             ),
         ))
+    }
+}
+
+impl Snapshot for Counts {
+    const PART: &'static str = "counts";
+
+    fn save(&self, to: &mut Saving<'_>) {
+        let Self { records, rejected, by_reason, bytes, best_loss } = self;
+        to.put("records", &[*records, *rejected, *bytes]);
+        to.put("by_reason", &Reason::ALL.map(|reason| by_reason.get(&reason).copied().unwrap_or(0)));
+        to.put("best_loss", best_loss.as_ref().map_or(&[][..], |best| std::slice::from_ref(&best.loss)));
+        to.put("best_loss_records", best_loss.as_ref().map_or(&[][..], |best| std::slice::from_ref(&best.records)));
+    }
+
+    fn restore(&mut self, from: &Restoring<'_>) -> Result<()> {
+        let Self { records, rejected, by_reason, bytes, best_loss } = self;
+        [*records, *rejected, *bytes] = from.numbers("records")?;
+        let counts: Vec<u64> = from.get("by_reason")?; // reasons that came later are missing, and have not occurred
+        *by_reason = Reason::ALL.into_iter().zip(counts).filter(|(_, count)| *count > 0).collect();
+        let (loss, of) = (from.get::<f64>("best_loss")?, from.get::<u64>("best_loss_records")?);
+        *best_loss = loss.first().zip(of.first()).map(|(&loss, &records)| LossSum { loss, records });
+        Ok(())
     }
 }

@@ -42,6 +42,7 @@ pub mod learner;
 pub mod metric;
 
 // What leaves.
+pub mod checkpoint;
 pub mod report;
 pub mod sink;
 

@@ -240,6 +240,19 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every reason, in an order that stays: new ones go to the end, since checkpoints count by it.
+    pub const ALL: [Self; 9] = [
+        Self::FieldCount,
+        Self::NotANumber,
+        Self::NotFinite,
+        Self::OutOfRange,
+        Self::InvalidUtf8,
+        Self::Label,
+        Self::Weight,
+        Self::TooLong,
+        Self::UnclosedQuote,
+    ];
+
     /// The reason as it stands in the rejected file and the summary.
     pub fn name(self) -> &'static str {
         match self {

@@ -11,6 +11,7 @@ pub mod optimizer;
 
 use crate::error::Result;
 use crate::examples::{MicroBatch, Scored};
+use crate::snapshot::State;
 pub use model::Model;
 pub use optimizer::{Optimizer, Penalty};
 
@@ -90,6 +91,12 @@ pub trait Learner {
 
     /// The weights and slots after every micro-batch taken so far.
     fn model(&mut self) -> Result<Model>;
+
+    /// Puts the model after every micro-batch taken so far into a checkpoint.
+    fn save(&mut self, to: &mut State) -> Result<()> {
+        to.save(&self.model()?);
+        Ok(())
+    }
 
     /// A micro-batch whose buffers may be filled again.
     fn recycle(&mut self, scored: Scored);

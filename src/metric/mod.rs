@@ -164,7 +164,9 @@ impl Snapshot for Metrics {
         let Self { total, since_last, auc: Auc { bins }, last, not_finite } = self;
         total.save("total", to);
         since_last.save("since_last", to);
-        to.put("auc", bins.as_flattened());
+        let used = || bins.iter().zip(0_u32..).filter(|(sums, _)| **sums != [0.0; 2]);
+        to.put("auc", &used().flat_map(|(&sums, _)| sums).collect::<Vec<_>>());
+        to.put("auc_bins", &used().map(|(_, bin)| bin).collect::<Vec<_>>());
         to.put("last", &last.map_or([0.0; 3], |Last { logit, label }| [1.0, logit, label]));
         to.put("not_finite", &[*not_finite]);
     }
@@ -173,7 +175,12 @@ impl Snapshot for Metrics {
         let Self { total, since_last, auc: Auc { bins }, last, not_finite } = self;
         total.restore("total", from)?;
         since_last.restore("since_last", from)?;
-        bins.as_flattened_mut().copy_from_slice(&from.exactly::<f64>("auc", 2 * auc::BINS)?);
+        let used: Vec<u32> = from.get("auc_bins")?;
+        let sums: Vec<f64> = from.exactly("auc", 2 * used.len())?;
+        bins.fill([0.0; 2]);
+        for (&bin, &sums) in used.iter().zip(sums.as_chunks().0) {
+            *bins.get_mut(bin as usize).ok_or_else(|| from.broken("auc_bins"))? = sums;
+        }
         let [is_there, logit, label] = from.numbers::<f32, 3>("last")?;
         *last = (is_there != 0.0).then_some(Last { logit, label });
         [*not_finite] = from.numbers("not_finite")?;

@@ -6,11 +6,13 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::hash::Hasher as _;
 use std::io::{self, Write};
 
 use safetensors::SafeTensors;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
+use twox_hash::xxhash3_64::Hasher;
 
 use crate::snapshot::Kind;
 
@@ -38,6 +40,34 @@ pub fn write(to: &mut dyn Write, metadata: &[(&str, String)], tensors: &[Tensor<
     to.write_all(&(header.len() as u64).to_le_bytes())?;
     to.write_all(&header)?;
     tensors.iter().try_for_each(|tensor| to.write_all(&tensor.bytes))
+}
+
+/// Name of the array that [`write_sealed`] puts behind all others.
+const SEAL: &str = "checksum";
+
+/// The same, with a checksum of every byte before it as the last array (XXH3, 64 bits, little-endian).
+///
+/// # Errors
+/// What writing fails with.
+pub fn write_sealed(to: &mut dyn Write, metadata: &[(&str, String)], mut tensors: Vec<Tensor<'_>>) -> io::Result<()> {
+    let seal = |bytes: Vec<u8>| Tensor { name: SEAL.into(), kind: Kind::U8, shape: vec![8], bytes: bytes.into() };
+    tensors.push(seal(vec![0; 8]));
+    let header = header(metadata, &tensors)?;
+    tensors.pop();
+    let mut hasher = Hasher::new();
+    let mut write = |bytes: &[u8]| {
+        hasher.write(bytes);
+        to.write_all(bytes)
+    };
+    write(&(header.len() as u64).to_le_bytes())?;
+    write(&header)?;
+    tensors.iter().try_for_each(|tensor| write(&tensor.bytes))?;
+    to.write_all(&hasher.finish().to_le_bytes())
+}
+
+/// Whether the checksum of a sealed file is that of its bytes.
+pub fn is_intact(bytes: &[u8]) -> bool {
+    bytes.split_last_chunk().is_some_and(|(before, seal)| Hasher::oneshot(before).to_le_bytes() == *seal)
 }
 
 fn header(metadata: &[(&str, String)], tensors: &[Tensor<'_>]) -> io::Result<Vec<u8>> {

@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 use super::{Learner, MAX_LOGIT, Model, Settings, Update};
 use crate::error::Result;
 use crate::examples::{LANES, MicroBatch, Scored};
+use crate::snapshot::State;
 use rule::{Rule, with_rule};
 
 /// Opens the CPU backend on a model.
@@ -66,6 +67,11 @@ impl Learner for CpuLearner {
 
     fn model(&mut self) -> Result<Model> {
         Ok(self.model.clone())
+    }
+
+    fn save(&mut self, to: &mut State) -> Result<()> {
+        to.save(&self.model); // without a copy in between
+        Ok(())
     }
 
     fn recycle(&mut self, scored: Scored) {

@@ -1,0 +1,303 @@
+//! Checkpoints: takes a run's state between two chunks and what it belongs to, gives one file, and gives both back.
+//!
+//! A file is safetensors with a checksum at its end: the words of [`Header`], and the arrays that the engine's parts
+//! have put into a [`State`]. It holds all that learning goes on from, so that it can stand for a model too. What is
+//! damaged, of another version or another program is refused with the reason. Sibling: [`store`], the folder.
+
+pub mod store;
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use safetensors::SafeTensors;
+use safetensors::tensor::TensorView;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::encoder::label::LabelRule;
+use crate::error::{Error, ErrorKind, Result};
+use crate::learner::Settings;
+use crate::schema::{Role, Schema};
+use crate::sink::output::Written;
+use crate::sink::tensors::{self, Metadata, Read, Tensor, not_whole};
+use crate::snapshot::{Array, Kind, State};
+pub use store::Store;
+
+/// The word that marks a file as ours.
+const FORMAT: &str = "tidemill-checkpoint";
+/// Version of the layout that is written.
+const VERSION: &str = "1";
+
+/// A run as it stands between two chunks.
+#[derive(Debug)]
+pub struct Checkpoint {
+    /// What it belongs to.
+    pub header: Header,
+    /// What the engine remembers.
+    pub state: State,
+}
+
+/// What a checkpoint belongs to, and what is outside the engine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Header {
+    /// Version of the program that wrote it.
+    pub tidemill: String,
+    /// Records read so far, rejected ones among them.
+    pub records: u64,
+    /// Progressive log loss so far, in nats.
+    pub log_loss: Option<f64>,
+    /// The options that the weights follow from.
+    pub job: Value,
+    /// How it is learned.
+    pub settings: Settings,
+    /// How labels are read.
+    pub label: LabelRule,
+    /// The columns.
+    pub schema: Schema,
+    /// The columns whose role was inferred.
+    pub inferred: Vec<(String, Role)>,
+    /// The inputs by name, in order.
+    pub inputs: Vec<String>,
+    /// Bytes of a chunk, about.
+    pub chunk_bytes: usize,
+    /// How far the predictions have been written, where they are.
+    pub predictions: Option<Written>,
+    /// How far the rejected records have been written, where they are.
+    pub rejected: Option<Written>,
+    /// Updates that the model had behind it when the run started.
+    pub first_version: u64,
+    /// Seconds that the run has taken so far.
+    pub elapsed_s: f64,
+    /// What learned: `cpu`, or the name of an adapter.
+    pub device: String,
+}
+
+impl Checkpoint {
+    /// Writes it to anything.
+    ///
+    /// # Errors
+    /// What writing fails with.
+    pub fn write_to(&self, to: &mut dyn Write) -> io::Result<()> {
+        let header = serde_json::to_string(&self.header)?;
+        let metadata = [
+            ("format", FORMAT.to_owned()),
+            ("version", VERSION.to_owned()),
+            ("tidemill", self.header.tidemill.clone()),
+            ("checkpoint", header),
+        ];
+        let mut arrays: Vec<&Array> = self.state.arrays().iter().collect();
+        arrays.sort_by_key(|array| std::cmp::Reverse(array.kind.size())); // stable: the widest first
+        tensors::write_sealed(to, &metadata, arrays.into_iter().map(tensor).collect())
+    }
+
+    /// Takes a file apart.
+    ///
+    /// # Errors
+    /// Why it cannot be used.
+    pub fn from_bytes(bytes: &[u8]) -> std::result::Result<Self, Damage> {
+        let is_intact = tensors::is_intact(bytes);
+        let metadata = Metadata::of(bytes, FORMAT, VERSION)
+            .map_err(|reason| if is_intact { Damage::Foreign(reason) } else { Damage::of_bytes(reason) })?;
+        if !is_intact {
+            return Err(Damage::Broken("its checksum is not that of its bytes: it was damaged or cut short".into()));
+        }
+        version_1(bytes, &metadata).map_err(Damage::Foreign)
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// A file that is not there or cannot be used, with the reason.
+    pub fn read(path: &Path) -> Result<Self> {
+        let name = path.display();
+        let bytes = std::fs::read(path)
+            .map_err(|cause| Error::input(format!("cannot read the checkpoint {name}")).because(cause))?;
+        Self::from_bytes(&bytes)
+            .map_err(|damage| Error::input(format!("cannot use the checkpoint {name}: {}", damage.reason())))
+    }
+
+    /// Sees to it that every weight and scale is a finite number: from others nothing can be learned on.
+    ///
+    /// # Errors
+    /// A diverged model.
+    pub fn check_finite(&self) -> Result<()> {
+        let learned = |array: &&Array| array.name.starts_with("model/") || array.name.starts_with("scaler/");
+        match self.state.arrays().iter().filter(learned).find(|array| !is_finite(array)) {
+            None => Ok(()),
+            Some(array) => Err(Error::new(
+                ErrorKind::Output,
+                format!(
+                    "not writing a checkpoint of a model that has diverged (`{}` holds what is not a finite number): \
+                     start again with a smaller --learning-rate",
+                    array.name
+                ),
+            )),
+        }
+    }
+}
+
+/// Why a file cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Damage {
+    /// It is not what was written.
+    Broken(String),
+    /// It is what was written, by something or somebody else.
+    Foreign(String),
+}
+
+impl Damage {
+    /// The reason, for a message.
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Broken(reason) | Self::Foreign(reason) => reason,
+        }
+    }
+
+    /// Of a file whose checksum is wrong too.
+    fn of_bytes(reason: String) -> Self {
+        if reason.contains("version") { Self::Foreign(reason) } else { Self::Broken(reason) }
+    }
+}
+
+/// The first layout: it stays when others come.
+fn version_1(bytes: &[u8], metadata: &Metadata) -> Read<Checkpoint> {
+    let header = metadata.json("checkpoint")?;
+    let tensors = SafeTensors::deserialize(bytes).map_err(not_whole)?;
+    let mut named: Vec<_> = tensors.iter().filter(|(name, _)| name.contains('/')).collect();
+    named.sort_by_key(|(_, view)| view.data().as_ptr());
+    let mut state = State::default();
+    for (name, view) in named {
+        state.push(array(name, &view)?);
+    }
+    Ok(Checkpoint { header, state })
+}
+
+fn tensor(array: &Array) -> Tensor<'_> {
+    Tensor {
+        name: array.name.clone(),
+        kind: array.kind,
+        shape: vec![array.bytes.len() / array.kind.size()],
+        bytes: array.bytes.as_slice().into(),
+    }
+}
+
+fn array(name: &str, view: &TensorView<'_>) -> Read<Array> {
+    let found = view.dtype().to_string();
+    let kind = Kind::ALL.into_iter().find(|&kind| tensors::dtype(kind) == found);
+    let kind = kind.ok_or_else(|| format!("its array `{name}` has elements of an unknown kind, {found}"))?;
+    Ok(Array { name: name.to_owned(), kind, bytes: view.data().to_vec() })
+}
+
+fn is_finite(array: &Array) -> bool {
+    let single = |bytes: &[u8; 4]| u32::from_le_bytes(*bytes) & 0x7f80_0000 != 0x7f80_0000;
+    let double = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes) & 0x7ff0_0000_0000_0000 != 0x7ff0_0000_0000_0000;
+    match array.kind {
+        // Without a way out of the loop it runs many lanes wide.
+        Kind::F32 => array.bytes.as_chunks().0.iter().fold(true, |all, bytes| all & single(bytes)),
+        Kind::F64 => array.bytes.as_chunks().0.iter().fold(true, |all, bytes| all & double(bytes)),
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::learner::{Optimizer, Penalty, Update};
+    use crate::scaler::Scaler;
+
+    pub(crate) fn example(records: u64) -> Checkpoint {
+        let settings = Settings {
+            update: Update::Record,
+            optimizer: Optimizer::AdaGrad { learning_rate: 0.1 },
+            penalty: Penalty::NONE,
+            batch: 256,
+            hash_bits: 10,
+            frozen: false,
+        };
+        let header = Header {
+            tidemill: "0.1.0".into(),
+            records,
+            log_loss: Some(0.5),
+            job: serde_json::json!({"learner": {"learning_rate": 0.1}}),
+            settings,
+            label: LabelRule::Inferred,
+            schema: Schema { columns: Vec::new(), delimiter: b',', header: true },
+            inferred: vec![("x".into(), Role::Numeric)],
+            inputs: vec!["a.csv".into()],
+            chunk_bytes: 1 << 18,
+            predictions: Some(Written::Bytes(77)),
+            rejected: Some(Written::Stream),
+            first_version: 0,
+            elapsed_s: 1.5,
+            device: "cpu".into(),
+        };
+        let mut state = State::default();
+        let mut scaler = Scaler::new(16);
+        scaler.learn(&[1.5; 16], &mut [0.0; 16]);
+        state.save(&scaler);
+        Checkpoint { header, state }
+    }
+
+    fn bytes_of(checkpoint: &Checkpoint) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        checkpoint.write_to(&mut bytes).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn a_checkpoint_is_read_as_it_was_written() {
+        let written = example(1000);
+        let read = Checkpoint::from_bytes(&bytes_of(&written)).unwrap();
+        assert_eq!(read.header, written.header);
+        for array in written.state.arrays() {
+            assert!(read.state.arrays().contains(array), "{}", array.name);
+        }
+        assert_eq!(read.state.arrays().len(), written.state.arrays().len());
+    }
+
+    #[test]
+    fn every_flipped_bit_and_every_missing_end_is_found() {
+        let bytes = bytes_of(&example(1000));
+        for at in (0..bytes.len() * 8).step_by(7) {
+            let mut flipped = bytes.clone();
+            flipped[at / 8] ^= 1 << (at % 8);
+            assert!(Checkpoint::from_bytes(&flipped).is_err(), "bit {at}");
+        }
+        for length in (0..bytes.len()).step_by(11) {
+            assert!(matches!(Checkpoint::from_bytes(&bytes[..length]), Err(Damage::Broken(_))), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn another_version_and_another_program_are_named() {
+        let text = bytes_of(&example(1));
+        let with = |from: &str, to: &str| {
+            let at = text.windows(from.len()).position(|window| window == from.as_bytes()).unwrap();
+            let mut text = [&text[..at], to.as_bytes(), &text[at + from.len()..]].concat();
+            let end = text.len() - 8;
+            text.truncate(end);
+            use std::hash::Hasher as _;
+            let mut hasher = twox_hash::xxhash3_64::Hasher::new();
+            hasher.write(&text);
+            text.extend(hasher.finish().to_le_bytes());
+            Checkpoint::from_bytes(&text).unwrap_err()
+        };
+        let newer = with("\"version\":\"1\"", "\"version\":\"2\"");
+        assert!(matches!(&newer, Damage::Foreign(why) if why.contains("version 2") && why.contains("reads version 1")));
+        let other = with("tidemill-checkpoint", "tidemill-checkpaint");
+        assert!(matches!(&other, Damage::Foreign(why) if why.contains("not a tidemill-checkpoint")));
+    }
+
+    #[test]
+    fn a_model_that_has_diverged_is_refused() {
+        let mut checkpoint = example(1);
+        checkpoint.check_finite().unwrap();
+        checkpoint.state.push(Array {
+            name: "model/table".into(),
+            kind: Kind::F32,
+            bytes: f32::NAN.to_le_bytes().to_vec(),
+        });
+        let error = checkpoint.check_finite().unwrap_err().to_string();
+        assert!(error.contains("diverged") && error.contains("--learning-rate"), "{error}");
+    }
+}
