@@ -74,6 +74,11 @@ impl Batcher {
         self.filling.rows == self.size
     }
 
+    /// Examples in the micro-batch so far.
+    pub fn waiting(&self) -> usize {
+        self.filling.rows
+    }
+
     /// The micro-batch as it stands; the next one is filled into `spare`.
     pub fn take(&mut self, mut spare: MicroBatch) -> MicroBatch {
         spare.clear();

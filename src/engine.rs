@@ -164,6 +164,11 @@ impl Engine {
         &mut *self.learner
     }
 
+    /// Records that wait for their micro-batch to be full.
+    pub fn waiting(&self) -> usize {
+        self.batcher.waiting()
+    }
+
     /// The running scales.
     pub fn scaler(&self) -> &crate::scaler::Scaler {
         self.batcher.scaler()

@@ -40,6 +40,8 @@ pub enum ErrorKind {
     ClosedPipe,
     /// A mistake of the program itself.
     Internal,
+    /// Stopped by the user before there was anything to show.
+    Interrupted,
     /// More records were rejected than `--max-rejected` allows.
     TooManyRejected,
 }
@@ -92,10 +94,10 @@ impl Error {
         self.0.kind
     }
 
-    /// The process's exit code for this failure: 0 for a closed pipe, 1 for too many rejections, else 2.
+    /// The process's exit code for this failure: 0 for a closed pipe and an early stop, 1 for too many rejections, else 2.
     pub fn exit_code(&self) -> u8 {
         match self.0.kind {
-            ErrorKind::ClosedPipe => 0,
+            ErrorKind::ClosedPipe | ErrorKind::Interrupted => 0,
             ErrorKind::TooManyRejected => 1,
             _ => 2,
         }

@@ -9,9 +9,10 @@
 //!
 //! ```
 //! use tidemill::config::{Options, Plan};
+//! use tidemill::pipeline::Stop;
 //! let job = "[source]\ngenerate = 'clicks'\nrows = 2000\n[learner]\ndevice = 'cpu'";
 //! let plan = Plan::new(Options::parse(job).unwrap(), &[])?;
-//! let outcome = tidemill::pipeline::run(&plan, None, &mut |_| {})?;
+//! let outcome = tidemill::pipeline::run(&plan, None, &Stop::default(), &mut |_| {})?;
 //! assert_eq!(outcome.counts.records, 2000);
 //! # Ok::<(), tidemill::error::Error>(())
 //! ```

@@ -8,6 +8,7 @@ pub mod store;
 
 use std::io::{self, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
@@ -133,6 +134,13 @@ impl Checkpoint {
                 ),
             )),
         }
+    }
+}
+
+impl Header {
+    /// Time that the run has taken so far.
+    pub fn elapsed(&self) -> Duration {
+        Duration::try_from_secs_f64(self.elapsed_s).unwrap_or_default()
     }
 }
 

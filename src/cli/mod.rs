@@ -5,6 +5,7 @@ mod generate;
 mod inspect;
 mod predict;
 mod show;
+mod signals;
 mod train;
 
 use std::io::Write;

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Verbosity, show};
+use super::{Verbosity, show, signals};
 use crate::config::{
-    LearnerOptions, Options, OutputOptions, Plan, SourceOptions,
+    CheckpointOptions, LearnerOptions, Options, OutputOptions, Plan, SourceOptions,
     options::{Format, trimmed},
 };
 use crate::error::Result;
@@ -76,12 +76,13 @@ pub(super) fn run(args: PredictArgs) -> Result<()> {
     plan.settings.frozen = true;
 
     let mut progress = show::progress(&plan, quiet);
-    let outcome = pipeline::run(&plan, Some(saved), &mut |status| progress.observe(status))?;
+    let outcome =
+        pipeline::run(&plan, Some(saved), &signals::stop_by_signal(), &mut |status| progress.observe(status))?;
     progress.finish();
 
     let summary = summary::of(&plan, &outcome);
     show::end(&plan, &summary, quiet)?;
-    outcome.stopped.map_or(Ok(()), Err)
+    show::ended(outcome.end)
 }
 
 fn options(args: PredictArgs) -> Options {
@@ -103,5 +104,6 @@ fn options(args: PredictArgs) -> Options {
             rejected: args.rejected,
             max_rejected: args.max_rejected,
         },
+        checkpoint: CheckpointOptions::default(),
     }
 }

@@ -4,9 +4,10 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use crate::config::Plan;
-use crate::error::Result;
-use crate::pipeline::Status;
+use crate::error::{Error, ErrorKind, Result};
+use crate::pipeline::checkpoints::advice;
 use crate::pipeline::summary::{roles, times};
+use crate::pipeline::{End, Status};
 use crate::report;
 use crate::report::progress::{Progress, Tick};
 use crate::report::verdict::bound_so_far;
@@ -26,7 +27,8 @@ pub(super) fn progress(plan: &Plan, quiet: bool) -> Live {
 impl Live {
     /// Shows where a run stands, if it is time.
     pub(super) fn observe(&mut self, status: Status<'_>) {
-        let Status { counts, metrics, elapsed, stages, inferred } = status;
+        let Status { counts, metrics, elapsed, stages, inferred, notes } = status;
+        notes.iter().for_each(|note| self.0.note(note));
         if !inferred.is_empty() {
             self.0.note(&format!("inferred: {}", report::summary::inferred(&roles(inferred))));
         }
@@ -69,4 +71,20 @@ pub(super) fn end(plan: &Plan, summary: &Summary, quiet: bool) -> Result<()> {
         super::say(&report::summary::text(summary));
     }
     plan.outputs.summary.as_deref().map_or(Ok(()), |path| summary.write(path))
+}
+
+/// The outcome of a command, by how its stream ended: to be stopped is to have done what was asked.
+pub(super) fn ended(end: End) -> Result<()> {
+    match end {
+        End::Whole | End::Stopped => Ok(()),
+        End::Broken(error) => Err(error),
+    }
+}
+
+/// Says, before the error of a run, what its checkpoints have kept of it.
+pub(super) fn what_is_kept(plan: &Plan, error: &Error) {
+    let begun = matches!(error.kind(), ErrorKind::Output | ErrorKind::Device | ErrorKind::Internal);
+    if let Some(checkpoint) = plan.checkpoint.as_ref().filter(|_| begun) {
+        super::say(&format!("{}\n", advice(&checkpoint.folder)));
+    }
 }

@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use super::{Verbosity, job_and_inputs, show};
-use crate::config::{LearnerOptions, Options, OutputOptions, Plan, SourceOptions};
+use super::{Verbosity, job_and_inputs, show, signals};
+use crate::config::{CheckpointOptions, LearnerOptions, Options, OutputOptions, Plan, SourceOptions};
 use crate::error::Result;
 use crate::pipeline::{self, saved, summary};
 
@@ -20,17 +20,22 @@ pub(super) struct TrainArgs {
     #[command(flatten)]
     output: OutputOptions,
     #[command(flatten)]
+    checkpoint: CheckpointOptions,
+    #[command(flatten)]
     verbosity: Verbosity,
 }
 
 /// Carries the command out.
 pub(super) fn run(args: TrainArgs) -> Result<()> {
     let (job, inputs) = job_and_inputs(args.named)?;
-    let given = Options { source: args.source, learner: args.learner, output: args.output };
+    let given =
+        Options { source: args.source, learner: args.learner, output: args.output, checkpoint: args.checkpoint };
     let plan = Plan::new(given.over_job(inputs, job)?, &[])?;
 
     let mut progress = show::progress(&plan, args.verbosity.quiet);
-    let outcome = pipeline::run(&plan, None, &mut |status| progress.observe(status))?;
+    let stop = signals::stop_by_signal();
+    let ran = pipeline::run(&plan, None, &stop, &mut |status| progress.observe(status));
+    let outcome = ran.inspect_err(|error| show::what_is_kept(&plan, error))?;
     progress.finish();
 
     let summary = summary::of(&plan, &outcome);
@@ -38,5 +43,5 @@ pub(super) fn run(args: TrainArgs) -> Result<()> {
     let written = model.map_or(Ok(()), |path| saved::model_of(&plan, &outcome).write(path));
     show::end(&plan, &summary, args.verbosity.quiet)?; // also where the model could not be written
     written?;
-    outcome.stopped.map_or(Ok(()), Err)
+    show::ended(outcome.end)
 }

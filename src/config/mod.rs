@@ -1,7 +1,8 @@
 //! The configuration: options from the command line and a job file, turned once into a checked [`Plan`].
 //!
-//! Reads the job file, and nothing else.
+//! Reads the job file, and nothing else. Siblings: [`options`] (the table behind flags and keys) and [`checkpoint`].
 
+pub mod checkpoint;
 pub mod options;
 
 use std::path::{Path, PathBuf};
@@ -12,7 +13,8 @@ use crate::error::{Error, Result};
 use crate::learner::device::DeviceChoice;
 use crate::learner::{Optimizer, Penalty, Settings, Update};
 use crate::source::Input;
-pub use options::{Format, LearnerOptions, OptimizerName, Options, OutputOptions, SourceOptions};
+pub use checkpoint::{Checkpointing, Every};
+pub use options::{CheckpointOptions, Format, LearnerOptions, OptimizerName, Options, OutputOptions, SourceOptions};
 
 /// Records of a micro-batch unless another number is named.
 pub const DEFAULT_BATCH: usize = 256;
@@ -44,6 +46,8 @@ pub struct Plan {
     pub outputs: Outputs,
     /// When to give up.
     pub max_rejected: MaxRejected,
+    /// Where and when to write checkpoints, if anywhere.
+    pub checkpoint: Option<Checkpointing>,
 }
 
 /// Files to write, where named.
@@ -201,6 +205,7 @@ impl Plan {
                 rejected: path(output.rejected),
             },
             max_rejected: MaxRejected::parse(output.max_rejected.as_deref().unwrap_or("1%"))?,
+            checkpoint: Checkpointing::of(&options.checkpoint)?,
             options,
         })
     }

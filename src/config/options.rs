@@ -139,6 +139,24 @@ section! {
     }
 }
 
+section! {
+    /// `[checkpoint]`: what outlives the process.
+    CheckpointOptions {
+        /// Folder of checkpoints, made where there is none
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "Checkpoint")]
+        checkpoint: String,
+        /// Records, or a time like 30s or 5m, from one checkpoint to the next [default: 10s]
+        #[arg(long, value_name = "RECORDS|TIME", help_heading = "Checkpoint")]
+        checkpoint_every: String,
+        /// Go on from the newest checkpoint; where there is none, start
+        #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Checkpoint")]
+        resume: bool,
+        /// Checkpoints to keep [default: 3]
+        #[arg(long, value_name = "N", help_heading = "Checkpoint")]
+        keep: usize,
+    }
+}
+
 /// A name of a list, without the blanks that people put behind commas; a header's names lose theirs too.
 #[expect(clippy::unnecessary_wraps, reason = "what clap asks for")]
 pub(crate) fn trimmed(name: &str) -> Result<String, std::convert::Infallible> {
@@ -182,6 +200,9 @@ pub struct Options {
     /// What to write.
     #[serde(skip_serializing_if = "is_default")]
     pub output: OutputOptions,
+    /// What outlives the process.
+    #[serde(skip_serializing_if = "is_default")]
+    pub checkpoint: CheckpointOptions,
 }
 
 fn is_default<T: Default + PartialEq>(section: &T) -> bool {
@@ -196,6 +217,7 @@ impl Options {
             source: self.source.over(below.source),
             learner: self.learner.over(below.learner),
             output: self.output.over(below.output),
+            checkpoint: self.checkpoint.over(below.checkpoint),
         }
     }
 }

@@ -42,6 +42,20 @@ pub enum DeviceChoice {
     Gpu(Option<String>),
 }
 
+impl DeviceChoice {
+    /// The choice by which a device is found again, from what [`Opened::device`] said of it.
+    ///
+    /// ```
+    /// use tidemill::learner::device::DeviceChoice;
+    /// assert_eq!(DeviceChoice::that_was("cpu (avx2)"), DeviceChoice::Cpu);
+    /// assert_eq!(DeviceChoice::that_was("gpu: NVIDIA H200 (Vulkan)").to_string(), "gpu:NVIDIA H200");
+    /// ```
+    pub fn that_was(device: &str) -> Self {
+        let adapter = device.strip_prefix("gpu: ").and_then(|named| named.rsplit_once(" ("));
+        adapter.map_or(Self::Cpu, |(name, _)| Self::Gpu(Some(name.to_owned())))
+    }
+}
+
 /// A learner that is ready, with what to tell the user about it.
 pub struct Opened {
     /// The learner.

@@ -88,8 +88,18 @@ impl Snapshot for Model {
     const PART: &'static str = "model";
 
     fn save(&self, to: &mut Saving<'_>) {
-        let Self { numeric: _, hash_bits: _, optimizer: _, penalty: _, dense_a, dense_b, bias, table, updates, learned } =
-            self;
+        let Self {
+            numeric: _,
+            hash_bits: _,
+            optimizer: _,
+            penalty: _,
+            dense_a,
+            dense_b,
+            bias,
+            table,
+            updates,
+            learned,
+        } = self;
         to.put("steps", &[*updates, *learned]);
         to.put("bias", bias);
         to.put("dense_a", dense_a);
@@ -105,8 +115,18 @@ impl Snapshot for Model {
     }
 
     fn restore(&mut self, from: &Restoring<'_>) -> Result<()> {
-        let Self { numeric: _, hash_bits: _, optimizer: _, penalty: _, dense_a, dense_b, bias, table, updates, learned } =
-            self;
+        let Self {
+            numeric: _,
+            hash_bits: _,
+            optimizer: _,
+            penalty: _,
+            dense_a,
+            dense_b,
+            bias,
+            table,
+            updates,
+            learned,
+        } = self;
         [*updates, *learned] = from.numbers("steps")?;
         *bias = from.numbers("bias")?;
         *dense_a = from.exactly("dense_a", dense_a.len())?;

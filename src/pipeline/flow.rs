@@ -9,19 +9,23 @@
 //! those before it, and memory is bounded by their number and size. A failing stage drops its channels, the others
 //! find them closed and end; an input's error travels in its place in the stream, so that everything before it counts.
 
-use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::Status;
-use super::outlet::{EngineSink, Outlet, Writer};
+use super::background::{guarded, in_background};
+use super::checkpoints::{self, Keeper};
+use super::outlet::Writer;
+use super::sequencer::{Done, End, Sequencer, Watch};
 use super::stage::{StageClock, StageTimes};
+use super::start::Ready;
+use super::stop::Stop;
 use crate::config::Plan;
 use crate::encoder::Encoder;
 use crate::engine::Engine;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::examples::Examples;
 use crate::parser::Parser;
 use crate::record::{Chunk, Records};
@@ -34,12 +38,6 @@ struct Work {
     sequence: u64,
     chunk: Result<Chunk>,
     examples: Examples,
-}
-
-/// The examples of a chunk, or why there are none.
-struct Done {
-    sequence: u64,
-    outcome: Result<Examples>,
 }
 
 /// The channels' ends, by stage.
@@ -60,11 +58,10 @@ struct Ingest {
     free_chunks: Sender<Chunk>,
 }
 
-struct Sequencer {
+/// What the engine's thread takes from and gives back to the stages before it.
+struct Ingested {
     done: Receiver<Done>,
     free_examples: Sender<Examples>,
-    waiting: BTreeMap<u64, Result<Examples>>,
-    next: u64,
 }
 
 /// How a stream came to its end.
@@ -72,40 +69,40 @@ struct Sequencer {
 pub struct Ended {
     /// Each stage's times.
     pub stages: Vec<StageTimes>,
-    /// What ended it early; everything before that place has been learned and written.
-    pub stopped: Option<Error>,
+    /// What ended it; everything before that place has been learned and written.
+    pub end: End,
+    /// The last checkpoint.
+    pub checkpoint: Option<PathBuf>,
 }
 
 /// Runs the stream through the engine.
 ///
 /// # Errors
 /// The first thing in stream order after which state or outputs cannot be relied on.
-#[allow(clippy::too_many_arguments, reason = "the one place where everything meets")]
-pub fn run(
-    plan: &Plan,
-    source: Source,
-    head: Option<Chunk>,
-    schema: &Schema,
-    engine: &mut Engine,
-    outlet: Outlet,
-    started: Instant,
-    observe: &mut dyn FnMut(Status<'_>),
-) -> Result<Ended> {
-    let (sink, writer) = outlet.split();
-    let (reader, ingest, sequencer) = connect(plan, source, head, schema);
+pub(super) fn run(plan: &Plan, ready: Ready<'_>, engine: &mut Engine, stop: &Stop, watch: Watch<'_>) -> Result<Ended> {
+    let Ready { source, head, schema, outlet, checkpoints } = ready;
+    let (checkpoints, keeper, to_keeper) = match checkpoints {
+        None => (None, None, None),
+        Some((every, header, store)) => {
+            let (taking, keeper, to_keeper) = checkpoints::connect(every, header, store);
+            (Some(taking), Some(keeper), Some(to_keeper))
+        }
+    };
+    let (sink, writer) = outlet.split(to_keeper);
+    let (reader, ingest, Ingested { done, free_examples }) = connect(plan, source, head, schema);
+    let sequencer = Sequencer { done, free_examples, engine, sink, checkpoints, stop: stop.clone(), watch };
     let reading = in_background(move || reader.run());
     let ingesting: Vec<_> =
         (0..plan.threads).map(|_| ingest.clone()).map(|ingest| in_background(move || ingest.run())).collect();
     drop(ingest);
     thread::scope(|scope| {
-        let mut sink = sink; // dropped with this closure, whatever happens: the writer waits for nobody
         let writing = writer.map(|writer: Writer| scope.spawn(move || writer.run()));
+        let keeping = keeper.map(|keeper: Keeper| scope.spawn(move || keeper.run()));
 
-        let (engine_times, learned) = sequencer.run(engine, &mut sink, started, observe);
-        let closed = sink.finish();
+        let (engine_times, learned) = sequencer.run();
 
         // Where all went well they have ended; else one may be waiting for bytes that never come.
-        let until = if matches!(learned, Ok(None)) { None } else { Some(Instant::now() + PATIENCE) };
+        let until = if matches!(learned, Ok(End::Whole)) { None } else { Some(Instant::now() + PATIENCE) };
         let mut stages: Vec<_> = times_of(&reading, until).into_iter().collect();
         let ingest_times = ingesting.iter().filter_map(|thread| times_of(thread, until));
         stages.extend(ingest_times.reduce(|sum, times| sum.plus(&times)));
@@ -114,28 +111,16 @@ pub fn run(
             stages.push(times);
             written
         });
+        let kept = keeping.map(joined).map_or(Ok(None), |kept| kept);
         // A writer that failed is the cause of whatever the engine then met.
-        written.and(closed)?;
-        Ok(Ended { stages, stopped: learned? })
+        written?;
+        let checkpoint = kept?;
+        Ok(Ended { stages, end: learned?, checkpoint })
     })
 }
 
 /// How long the threads' times are waited for after an error.
 const PATIENCE: Duration = Duration::from_millis(100);
-
-/// Starts a stage before the engine in a thread that nobody has to wait for; its times come when it has ended.
-#[allow(
-    clippy::disallowed_methods,
-    reason = "a read from a pipe cannot be called off, and an error must not wait for it"
-)]
-fn in_background(stage: impl FnOnce() -> StageTimes + Send + 'static) -> Receiver<StageTimes> {
-    let (times, ended) = bounded(1);
-    thread::spawn(move || {
-        // Where nobody listens any more, nobody wants the times.
-        let _ = times.send(stage());
-    });
-    ended
-}
 
 fn times_of(thread: &Receiver<StageTimes>, until: Option<Instant>) -> Option<StageTimes> {
     match until {
@@ -144,15 +129,7 @@ fn times_of(thread: &Receiver<StageTimes>, until: Option<Instant>) -> Option<Sta
     }
 }
 
-/// Turns a panic into an error, so that it takes its place in the stream and no stage waits for what never comes.
-fn guarded<T>(stage: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|_| {
-        let message = format!("{stage} failed where it never should: please report it, with the input if you can");
-        Err(Error::new(ErrorKind::Internal, message))
-    })
-}
-
-fn connect(plan: &Plan, source: Source, head: Option<Chunk>, schema: &Schema) -> (Reader, Ingest, Sequencer) {
+fn connect(plan: &Plan, source: Source, head: Option<Chunk>, schema: &Schema) -> (Reader, Ingest, Ingested) {
     let buffers = 2 * plan.threads + plan.queue;
     let (work_in, work_out) = bounded(plan.queue);
     let (done_in, done_out) = bounded(plan.queue);
@@ -170,8 +147,7 @@ fn connect(plan: &Plan, source: Source, head: Option<Chunk>, schema: &Schema) ->
         done: done_in,
         free_chunks: free_chunks_in,
     };
-    let sequencer = Sequencer { done: done_out, free_examples: free_examples_in, waiting: BTreeMap::new(), next: 0 };
-    (reader, ingest, sequencer)
+    (reader, ingest, Ingested { done: done_out, free_examples: free_examples_in })
 }
 
 impl Reader {
@@ -235,62 +211,6 @@ impl Ingest {
         }
         clock.was_starved();
         clock.times()
-    }
-}
-
-impl Sequencer {
-    /// Feeds the engine in stream order.
-    fn run(
-        mut self,
-        engine: &mut Engine,
-        sink: &mut EngineSink,
-        started: Instant,
-        observe: &mut dyn FnMut(Status<'_>),
-    ) -> (StageTimes, Result<Option<Error>>) {
-        let mut clock = StageClock::start("engine");
-        let (ended_early, finished) = match self.feed(engine, sink, started, observe, &mut clock) {
-            Ok(ended_early) => (ended_early, engine.finish(sink)),
-            Err(error) => (None, Err(error)),
-        };
-        let outcome = match finished {
-            Ok(()) => Ok(ended_early),
-            // The engine has come to its end before it said so; an input that broke off weighs more.
-            Err(error) if error.kind() == ErrorKind::TooManyRejected => Ok(ended_early.or(Some(error))),
-            Err(error) => Err(error),
-        };
-        clock.worked();
-        (clock.times().of_which_blocked(sink.waited), outcome)
-    }
-
-    /// Gives the error of an input that ended early; everything before it has been fed.
-    fn feed(
-        &mut self,
-        engine: &mut Engine,
-        sink: &mut EngineSink,
-        started: Instant,
-        observe: &mut dyn FnMut(Status<'_>),
-        clock: &mut StageClock,
-    ) -> Result<Option<Error>> {
-        while let Ok(Done { sequence, outcome }) = self.done.recv() {
-            clock.was_starved();
-            self.waiting.insert(sequence, outcome);
-            while let Some(outcome) = self.waiting.remove(&self.next) {
-                let examples = match outcome {
-                    Ok(examples) => examples,
-                    Err(error) => return Ok(Some(error)),
-                };
-                engine.push(&examples, sink)?;
-                self.next += 1;
-                // The reader has gone when the source has ended.
-                let _ = self.free_examples.try_send(examples);
-            }
-            let (counts, metrics) = engine.progress();
-            let stages = [clock.so_far().of_which_blocked(sink.waited)];
-            observe(Status { counts, metrics, elapsed: started.elapsed(), stages: &stages, inferred: &[] });
-            clock.worked();
-        }
-        clock.was_starved();
-        Ok(None)
     }
 }
 

@@ -1,31 +1,44 @@
 //! The pipeline: puts the stages together, each in its threads, and runs a stream through them.
 //!
 //! The only place with threads and channels: a reader, N ingest threads, the engine, and one thread that writes
-//! predictions. Siblings: [`flow`] (threads and channels), [`stage`] (how a thread spends its time), [`start`] (what
-//! is needed before the first record, the columns among it), [`outlet`] (where results go), [`saved`] (a run as a model
-//! file and back) and [`summary`] (a run in numbers).
+//! predictions; and one that writes checkpoints. Siblings, in the order in which a run meets them: [`resumed`] (what it
+//! goes on from), [`start`] (what is needed before the first record, the columns among it), [`outlet`] (where results
+//! go), [`flow`] (threads and channels), [`sequencer`] (the engine's thread), [`checkpoints`], [`stop`] (an end before
+//! the end), [`stage`] (how a thread spends its time), [`saved`] (a run as a model file and back) and [`summary`] (a run
+//! in numbers).
 
+mod background;
+pub mod checkpoints;
 mod columns;
 pub mod flow;
 pub mod outlet;
+mod resumed;
 pub mod saved;
+mod sequencer;
 pub mod stage;
 pub mod start;
+mod stop;
 pub mod summary;
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use crate::checkpoint::Header;
 use crate::config::Plan;
 use crate::engine::{Counts, Engine};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::learner::{Model, Settings};
 use crate::metric::Metrics;
 use crate::scaler::Scaler;
 use crate::schema::{Role, Schema};
 use crate::source::Input;
 use outlet::Outlet;
+use resumed::Kept;
+pub use sequencer::End;
+use sequencer::Watch;
 use stage::StageTimes;
-use start::{Prepared, Saved};
+use start::{Prepared, Ready, Saved};
+pub use stop::Stop;
 
 /// A look at a run under way.
 #[derive(Debug)]
@@ -40,6 +53,8 @@ pub struct Status<'a> {
     pub stages: &'a [StageTimes],
     /// The columns whose role was inferred, in the first look, before the first record.
     pub inferred: &'a [(String, Role)],
+    /// What the user should know of how the run starts, in the first look.
+    pub notes: &'a [String],
 }
 
 /// What a run leaves behind.
@@ -69,43 +84,87 @@ pub struct Outcome {
     pub elapsed: Duration,
     /// Time of each stage, in the order of the flow.
     pub stages: Vec<StageTimes>,
-    /// What ended the stream early: an input that could not be read on, or too many rejected records.
-    pub stopped: Option<Error>,
+    /// How the stream ended.
+    pub end: End,
+    /// Records that have been read and wait in the checkpoint for their micro-batch to be full.
+    pub waiting: u64,
+    /// The last checkpoint.
+    pub checkpoint: Option<PathBuf>,
 }
 
-/// Runs a plan from the first record to the last. `saved` is the model to predict with, if that is all that is wanted.
+/// What is called to look at a run under way.
+pub type Observe<'a> = &'a mut dyn FnMut(Status<'_>);
+
+/// Runs a plan from the first record to the last, or from where a checkpoint stands. `saved` is the model to predict
+/// with, if that is all that is wanted.
 ///
 /// `observe` is called from time to time, at least once a chunk.
 ///
 /// # Errors
-/// Anything after which the state or the outputs cannot be relied on; see [`Outcome::stopped`] for the rest.
-pub fn run(plan: &Plan, saved: Option<Saved>, observe: &mut dyn FnMut(Status<'_>)) -> Result<Outcome> {
+/// Anything after which the state or the outputs cannot be relied on; see [`Outcome::end`] for the rest.
+pub fn run(plan: &Plan, saved: Option<Saved>, stop: &Stop, observe: Observe<'_>) -> Result<Outcome> {
     let started = Instant::now();
     plan.inputs.iter().try_for_each(Input::check)?;
     outlet::check(plan)?;
-    let Prepared { mut source, head, schema, inferred, settings, first_version, opened, batcher } =
-        start::prepare(plan, saved)?;
-    source.fit(head.as_ref().map_or(&[], |head| head.text()));
+    let kept = resumed::open(plan)?;
+    let notes = kept.as_ref().map(Kept::notes).unwrap_or_default();
+    let checkpoint = kept.as_ref().and_then(|kept| kept.found.as_ref()).map(|found| &found.checkpoint);
+    let prepared = match checkpoint {
+        Some(checkpoint) => start::prepare_again(plan, checkpoint, stop)?,
+        None => start::prepare(plan, saved, stop)?,
+    };
+    let header = header_of(plan, &prepared, checkpoint.map(|checkpoint| &checkpoint.header));
+    let Prepared { source, head, schema, inferred, settings, first_version, opened, batcher } = prepared;
     let mut engine = Engine::new(batcher, opened.learner, plan.max_rejected);
-    let outlet = Outlet::create(plan, &schema)?;
+    let before = checkpoint.map(|found| found.header.elapsed());
+    if let Some(checkpoint) = checkpoint {
+        engine.restore(&checkpoint.state)?;
+    }
+    let outlet = Outlet::open(plan, &schema, checkpoint.map(|checkpoint| &checkpoint.header))?;
+    let before = before.unwrap_or_default();
 
     let (counts, metrics) = engine.progress();
-    observe(Status { counts, metrics, elapsed: started.elapsed(), stages: &[], inferred: &inferred });
-    let ended = flow::run(plan, source, head, &schema, &mut engine, outlet, started, observe)?;
+    observe(Status { counts, metrics, elapsed: before, stages: &[], inferred: &inferred, notes: &notes });
+    let checkpoints = kept.map(|kept| (kept.every, header, kept.store));
+    let ready = Ready { source, head, schema: &schema, outlet, checkpoints };
+    let ended = flow::run(plan, ready, &mut engine, stop, Watch { started, before, observe })?;
 
     Ok(Outcome {
         counts: engine.counts().clone(),
         metrics: engine.metrics().clone(),
         model: engine.learner().model()?,
         scaler: engine.scaler().clone(),
+        waiting: engine.waiting() as u64,
         schema,
         inferred,
         settings,
         first_version,
         device: opened.device,
         device_reason: opened.why,
-        elapsed: started.elapsed(),
+        elapsed: before + started.elapsed(),
         stages: ended.stages,
-        stopped: ended.stopped,
+        end: ended.end,
+        checkpoint: ended.checkpoint,
     })
+}
+
+/// What every checkpoint of a run says of it.
+fn header_of(plan: &Plan, prepared: &Prepared, resumed: Option<&Header>) -> Header {
+    Header {
+        tidemill: env!("CARGO_PKG_VERSION").to_owned(),
+        records: resumed.map_or(0, |header| header.records),
+        log_loss: None,
+        job: saved::job_of(plan),
+        settings: prepared.settings,
+        label: plan.label.clone(),
+        schema: prepared.schema.clone(),
+        inferred: prepared.inferred.clone(),
+        inputs: plan.inputs.iter().map(Input::name).collect(),
+        chunk_bytes: prepared.source.chunk_bytes(),
+        predictions: None,
+        rejected: None,
+        first_version: prepared.first_version,
+        elapsed_s: resumed.map_or(0.0, |header| header.elapsed_s),
+        device: prepared.opened.device.clone(),
+    }
 }

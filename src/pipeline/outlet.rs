@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
+use super::checkpoints::Pending;
 use super::stage::{StageClock, StageTimes};
+use crate::checkpoint::Header;
 use crate::config::Plan;
 use crate::engine::Sink;
 use crate::error::{Error, ErrorKind, Result};
@@ -86,41 +88,69 @@ pub struct Outlet {
 pub struct EngineSink {
     rejected: Option<RejectedWriter>,
     source_names: Vec<String>,
-    to_writer: Option<Sender<Scored>>,
+    to_writer: Option<Sender<ToWriter>>,
+    to_keeper: Option<Sender<Pending>>,
     spare: Receiver<Scored>,
     /// Time spent waiting for the writer.
     pub(super) waited: Duration,
 }
 
+/// What the writing thread is handed, in order.
+enum ToWriter {
+    Scored(Scored),
+    /// To be passed on when all before it has been written.
+    Checkpoint(Box<Pending>),
+}
+
 /// The writing thread's end.
 pub struct Writer {
     predictions: PredictionWriter,
-    scored: Receiver<Scored>,
+    scored: Receiver<ToWriter>,
+    to_keeper: Option<Sender<Pending>>,
     spare: Sender<Scored>,
 }
 
 impl Outlet {
-    /// Opens the files, so that one that cannot be written is known at once.
-    pub fn create(plan: &Plan, schema: &Schema) -> Result<Self> {
+    /// Opens the files, so that one that cannot be written is known at once; those of a stopped run are cut back to what
+    /// its checkpoint counts.
+    ///
+    /// # Errors
+    /// A file that cannot be opened, or that is not the stopped run's.
+    pub fn open(plan: &Plan, schema: &Schema, resumed: Option<&Header>) -> Result<Self> {
         let id = schema.first(Role::Id).map(|column| column.name.as_str());
         let outputs = &plan.outputs;
         Ok(Self {
-            rejected: outputs.rejected.as_deref().map(RejectedWriter::create).transpose()?,
-            predictions: outputs.predictions.as_deref().map(|path| PredictionWriter::create(path, id)).transpose()?,
+            rejected: match (outputs.rejected.as_deref(), resumed.and_then(|header| header.rejected)) {
+                (None, _) => None,
+                (Some(path), None) => Some(RejectedWriter::create(path)?),
+                (Some(path), Some(written)) => Some(RejectedWriter::resume(path, written)?),
+            },
+            predictions: match (outputs.predictions.as_deref(), resumed.and_then(|header| header.predictions)) {
+                (None, _) => None,
+                (Some(path), None) => Some(PredictionWriter::create(path, id)?),
+                (Some(path), Some(written)) => Some(PredictionWriter::resume(path, id, written)?),
+            },
             source_names: plan.inputs.iter().map(|input| input.name()).collect(),
             waiting: (WAITING / plan.settings.batch).clamp(2, WAITING),
         })
     }
 
     /// The engine's end, and the writer's where predictions are wanted.
-    pub fn split(self) -> (EngineSink, Option<Writer>) {
+    pub(super) fn split(self, to_keeper: Option<Sender<Pending>>) -> (EngineSink, Option<Writer>) {
         let (to_writer, scored) = bounded(self.waiting);
         let (to_engine, spare) = bounded(self.waiting + 2);
-        let writer = self.predictions.map(|predictions| Writer { predictions, scored, spare: to_engine });
+        let writers_end = to_keeper.clone();
+        let writer = self.predictions.map(|predictions| Writer {
+            predictions,
+            scored,
+            to_keeper: writers_end,
+            spare: to_engine,
+        });
         let sink = EngineSink {
             rejected: self.rejected,
             source_names: self.source_names,
             to_writer: writer.is_some().then_some(to_writer),
+            to_keeper,
             spare,
             waited: Duration::ZERO,
         };
@@ -132,7 +162,7 @@ impl Sink for EngineSink {
     fn scored(&mut self, mut scored: Scored) -> Result<Option<Scored>> {
         let Some(to_writer) = &self.to_writer else { return Ok(Some(scored)) };
         let features = take_features(&mut scored.batch);
-        if let Err(full) = to_writer.try_send(scored) {
+        if let Err(full) = to_writer.try_send(ToWriter::Scored(scored)) {
             let waiting = Instant::now();
             // The writer goes away only when it failed; its own error is the one that is reported.
             to_writer.send(full.into_inner()).map_err(|_| writer_gone())?;
@@ -149,9 +179,25 @@ impl Sink for EngineSink {
 }
 
 impl EngineSink {
-    /// Closes what the engine wrote itself, and lets the writer come to its end.
+    /// Sends a checkpoint on its way: past the rejected records, the predictions, to the thread that writes it.
+    pub(super) fn mark(&mut self, mut pending: Pending) -> Result<()> {
+        if let Some(rejected) = &mut self.rejected {
+            let mark = rejected.mark()?;
+            pending.checkpoint.header.rejected = Some(mark.written);
+            pending.files.extend(mark.file);
+        }
+        match (&self.to_writer, &self.to_keeper) {
+            (Some(to_writer), _) => to_writer.send(ToWriter::Checkpoint(Box::new(pending))).map_err(|_| writer_gone()),
+            // The keeper goes away only when it failed; its own error is the one that is reported.
+            (None, Some(to_keeper)) => to_keeper.send(pending).map_err(|_| writer_gone()),
+            (None, None) => Ok(()),
+        }
+    }
+
+    /// Closes what the engine wrote itself, and lets the threads behind it come to their end.
     pub fn finish(&mut self) -> Result<()> {
         self.to_writer = None;
+        self.to_keeper = None;
         self.rejected.take().map_or(Ok(()), RejectedWriter::finish)
     }
 }
@@ -166,7 +212,7 @@ impl Writer {
     }
 
     /// The next micro-batch; while there is none, everything so far is handed to whoever reads it.
-    fn next_scored(&mut self) -> Result<Option<Scored>> {
+    fn next(&mut self) -> Result<Option<ToWriter>> {
         match self.scored.recv_timeout(IDLE) {
             Ok(scored) => return Ok(Some(scored)),
             Err(RecvTimeoutError::Disconnected) => return Ok(None),
@@ -176,14 +222,31 @@ impl Writer {
     }
 
     fn write_all(&mut self, clock: &mut StageClock) -> Result<()> {
-        while let Some(scored) = self.next_scored()? {
+        while let Some(next) = self.next()? {
             clock.was_starved();
-            self.predictions.write(&scored)?;
+            match next {
+                ToWriter::Scored(scored) => {
+                    self.predictions.write(&scored)?;
+                    // A full channel means that the engine has spare ones enough.
+                    let _ = self.spare.try_send(scored);
+                }
+                ToWriter::Checkpoint(pending) => self.mark(*pending)?,
+            }
             clock.worked();
-            // A full channel means that the engine has spare ones enough.
-            let _ = self.spare.try_send(scored);
         }
         clock.was_starved();
+        Ok(())
+    }
+}
+
+impl Writer {
+    fn mark(&mut self, mut pending: Pending) -> Result<()> {
+        let mark = self.predictions.mark()?;
+        pending.checkpoint.header.predictions = Some(mark.written);
+        pending.files.extend(mark.file);
+        if let Some(to_keeper) = &self.to_keeper {
+            let _ = to_keeper.send(pending); // a keeper that failed says so itself
+        }
         Ok(())
     }
 }
@@ -206,6 +269,6 @@ fn with_features(spare: MicroBatch, features: MicroBatch) -> MicroBatch {
 }
 
 /// Stands in for the writer's own error.
-pub(super) fn writer_gone() -> Error {
+fn writer_gone() -> Error {
     Error::new(ErrorKind::Output, "the predictions could not be written")
 }

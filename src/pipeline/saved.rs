@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::Outcome;
 use super::start::Saved;
-use crate::config::{DEFAULT_BATCH, LearnerOptions, Options, OutputOptions, Plan, SourceOptions};
+use crate::config::{DEFAULT_BATCH, LearnerOptions, Options, Plan, SourceOptions};
 use crate::encoder::label::LabelRule;
 use crate::error::{Error, Result};
 use crate::learner::Update;
@@ -14,10 +14,14 @@ use crate::sink::model::SavedModel;
 
 /// What a run's model file holds.
 pub fn model_of(plan: &Plan, outcome: &Outcome) -> SavedModel {
-    // Options and schema are structs of text and numbers: JSON can hold them all.
-    let job = serde_json::to_value(learned_by(&plan.options)).unwrap_or_else(|_| json!({}));
     let schema = serde_json::to_value(&outcome.schema).unwrap_or_else(|_| json!({}));
-    SavedModel::new(outcome.model.clone(), outcome.scaler.arrays(), job, schema)
+    SavedModel::new(outcome.model.clone(), outcome.scaler.arrays(), job_of(plan), schema)
+}
+
+/// A plan's job as model files and checkpoints hold it.
+pub(super) fn job_of(plan: &Plan) -> serde_json::Value {
+    // Options are structs of text and numbers: JSON can hold them all.
+    serde_json::to_value(learned_by(&plan.options)).unwrap_or_else(|_| json!({}))
 }
 
 /// The options that the weights follow from. Where the records came from, what was written and how many threads it
@@ -26,7 +30,7 @@ fn learned_by(options: &Options) -> Options {
     let source =
         SourceOptions { input: None, generate: None, rows: None, seed: None, format: None, ..options.source.clone() };
     let learner = LearnerOptions { device: None, threads: None, ..options.learner.clone() };
-    Options { source, learner, output: OutputOptions::default() }
+    Options { source, learner, ..Options::default() }
 }
 
 /// What predicting with a model file needs.

@@ -1,17 +1,21 @@
 //! What has to be known before the first record: the columns, the device, the state to start from.
 
-use super::columns;
+use super::background::{guarded, in_background};
+use super::outlet::Outlet;
+use super::stop::Stop;
+use super::{columns, resumed};
 use crate::batcher::Batcher;
-use crate::config::Plan;
+use crate::checkpoint::{Checkpoint, Header, Store};
+use crate::config::{Every, Plan};
 use crate::encoder::label::LabelRule;
 use crate::error::Result;
 use crate::learner::device::{self, Opened};
 use crate::learner::{Model, Settings, Shape, Update};
-use crate::record::Chunk;
+use crate::record::{Chunk, Position};
 use crate::scaler::Scaler;
 use crate::schema::{Role, Schema};
-use crate::source::{Reading, Source};
 use crate::source::chunker::Eager;
+use crate::source::{self, Reading, Source};
 
 /// A model to predict with.
 #[derive(Debug)]
@@ -34,7 +38,7 @@ pub struct Saved {
 pub struct Prepared {
     /// The stream behind `head`.
     pub source: Source,
-    /// The first chunk; `None` when there is not even a header.
+    /// The first chunk; `None` when there is not even a header, or when the run goes on in the middle.
     pub head: Option<Chunk>,
     /// The columns.
     pub schema: Schema,
@@ -50,16 +54,28 @@ pub struct Prepared {
     pub batcher: Batcher,
 }
 
+/// What the flow takes from here: the stream, its columns, where results go and how often checkpoints are written.
+pub(super) struct Ready<'a> {
+    pub source: Source,
+    pub head: Option<Chunk>,
+    pub schema: &'a Schema,
+    pub outlet: Outlet,
+    pub checkpoints: Option<(Every, Header, Store)>,
+}
+
 /// Opens the inputs, looks at the first chunk, and opens the backend.
 ///
 /// # Errors
-/// Inputs, columns or a device that the plan cannot be run with.
-pub fn prepare(plan: &Plan, saved: Option<Saved>) -> Result<Prepared> {
+/// Inputs, columns or a device that the plan cannot be run with; a stop before there was a first chunk.
+pub fn prepare(plan: &Plan, saved: Option<Saved>, stop: &Stop) -> Result<Prepared> {
     // A model knows its columns; without one they are inferred from the first chunk.
     let eager = if saved.is_some() { Eager::Always } else { Eager::AfterFirst };
-    let reading = Reading { delimiter: plan.delimiter, eager, fingerprints: false, chunk: crate::source::CHUNK };
+    let reading =
+        Reading { delimiter: plan.delimiter, eager, fingerprints: plan.checkpoint.is_some(), chunk: source::CHUNK };
     let mut source = Source::new(plan.inputs.clone(), reading);
-    let head = source.next_chunk(Chunk::default())?;
+    let opening = in_background(move || guarded("reading", || Ok((source.next_chunk(Chunk::default())?, source))));
+    let (head, mut source) = stop.wait_for(&opening)??;
+    source.fit(head.as_ref().map_or(&[], |head| head.text()));
     let nothing = Chunk::default();
     let seen = head.as_ref().unwrap_or(&nothing);
     let (schema, inferred) = match &saved {
@@ -79,6 +95,34 @@ pub fn prepare(plan: &Plan, saved: Option<Saved>) -> Result<Prepared> {
     let (update, batch) = learned.unwrap_or((settings.update, settings.batch));
     let settings = Settings { update, batch, ..settings };
     Ok(Prepared { source, head, schema, inferred, settings, first_version, opened, batcher })
+}
+
+/// Opens the inputs where a checkpoint left them, and the backend on its model.
+///
+/// # Errors
+/// Inputs that are not those that were read, or a device that cannot go on; a stop before they had been compared.
+pub fn prepare_again(plan: &Plan, checkpoint: &Checkpoint, stop: &Stop) -> Result<Prepared> {
+    let Checkpoint { header, state } = checkpoint;
+    let (mut position, schema) = (Position::default(), header.schema.clone());
+    state.restore(&mut position)?;
+    let (delimiter, chunk) = (schema.delimiter, header.chunk_bytes);
+    let reading = Reading { delimiter, eager: Eager::AfterFirst, fingerprints: true, chunk };
+    let inputs = plan.inputs.clone();
+    let opening = in_background(move || guarded("reading", || Source::resume(inputs, reading, &position)));
+    let source = stop.wait_for(&opening)??;
+    let (mut model, scaler) = fresh(&header.settings, &schema);
+    state.restore(&mut model)?;
+    let opened = device::open(&resumed::device(plan, header), model, header.settings)?;
+    Ok(Prepared {
+        source,
+        head: None,
+        batcher: Batcher::new(header.settings.batch, schema.stride(), scaler, true),
+        schema,
+        inferred: header.inferred.clone(),
+        settings: header.settings,
+        first_version: header.first_version,
+        opened,
+    })
 }
 
 fn fresh(settings: &Settings, schema: &Schema) -> (Model, Scaler) {

@@ -1,7 +1,7 @@
 //! A finished run as the summary that is written and shown.
 
-use super::Outcome;
 use super::stage::StageTimes;
+use super::{End, Outcome};
 use crate::config::Plan;
 use crate::report::verdict::verdict;
 use crate::schema::Role;
@@ -29,8 +29,18 @@ pub fn of(plan: &Plan, outcome: &Outcome) -> Summary {
     if counts.records == 0 {
         summary.warnings.push("the input has no records behind its header, so nothing was learned or predicted".into());
     }
-    if counts.rejected > 0 && plan.outputs.rejected.is_none() && outcome.stopped.is_none() {
+    if counts.rejected > 0 && plan.outputs.rejected.is_none() && matches!(outcome.end, End::Whole) {
         summary.warnings.push("--rejected FILE would show the rejected records with their reasons".into());
+    }
+    if matches!(outcome.end, End::Stopped) {
+        summary.warnings.push(match (outcome.waiting, &outcome.checkpoint) {
+            (_, None) => format!("stopped by request behind record {}, before the end of its input", counts.records),
+            (waiting, Some(_)) => format!(
+                "stopped by request behind record {}; the last {waiting} of them wait in the checkpoint for their \
+                 micro-batch: the same command with --resume goes on",
+                counts.records
+            ),
+        });
     }
     summary.timed(outcome.elapsed.as_secs_f64(), counts.bytes)
 }

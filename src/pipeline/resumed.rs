@@ -1,0 +1,131 @@
+//! Going on from a checkpoint: takes a plan, gives the folder to write to and the checkpoint to go on from, after a
+//! check that it belongs to the same job.
+
+use serde_json::Value;
+
+use super::saved::job_of;
+use crate::checkpoint::store::Found;
+use crate::checkpoint::{Header, Store};
+use crate::config::{Every, Plan};
+use crate::error::{Error, Result};
+use crate::learner::device::DeviceChoice;
+
+/// Where a run keeps its checkpoints, and what it goes on from.
+pub(super) struct Kept {
+    pub store: Store,
+    pub every: Every,
+    pub found: Option<Found>,
+}
+
+/// Opens the folder of a plan's checkpoints, if it has one.
+///
+/// # Errors
+/// A folder that holds checkpoints of another job, or any where none are to be gone on from.
+pub(super) fn open(plan: &Plan) -> Result<Option<Kept>> {
+    let Some(checkpoint) = &plan.checkpoint else { return Ok(None) };
+    let store = Store::open(&checkpoint.folder, checkpoint.keep)?;
+    if !checkpoint.resume {
+        return match store.is_empty()? {
+            true => Ok(Some(Kept { store, every: checkpoint.every, found: None })),
+            false => Err(Error::usage(format!(
+                "{} holds checkpoints of an earlier run: add --resume to go on from them, or name another folder",
+                checkpoint.folder.display()
+            ))),
+        };
+    }
+    let found = store.newest()?;
+    if let Some(found) = &found {
+        check_same_job(plan, found)?;
+    }
+    Ok(Some(Kept { store, every: checkpoint.every, found }))
+}
+
+impl Kept {
+    /// What the user should know of where the run goes on.
+    pub fn notes(&self) -> Vec<String> {
+        match &self.found {
+            None => Vec::new(),
+            Some(Found { path, checkpoint, damaged }) => {
+                let mut notes = damaged.clone();
+                notes.push(format!("resumed behind record {} from {}", checkpoint.header.records, path.display()));
+                notes
+            }
+        }
+    }
+}
+
+/// The device to go on with: where the user leaves it open, the one that learned before, so that the bits stay the same.
+pub(super) fn device(plan: &Plan, header: &Header) -> DeviceChoice {
+    match &plan.device {
+        DeviceChoice::Auto => DeviceChoice::that_was(&header.device),
+        named => named.clone(),
+    }
+}
+
+fn check_same_job(plan: &Plan, found: &Found) -> Result<()> {
+    let header = &found.checkpoint.header;
+    let refused = |what: String| {
+        Err(Error::usage(format!(
+            "the checkpoint {} belongs to another job: {what}; go on with the job it was made by, or start again with \
+             an empty --checkpoint folder",
+            found.path.display()
+        )))
+    };
+    let (then, now) = (as_json(&header.settings), as_json(&plan.settings));
+    if let Some(difference) = difference("", &then, &now) {
+        return refused(difference);
+    }
+    if let Some(difference) = difference("", &header.job, &job_of(plan)) {
+        return refused(difference);
+    }
+    let outputs = [
+        ("--predictions", header.predictions.is_some(), plan.outputs.predictions.is_some()),
+        ("--rejected", header.rejected.is_some(), plan.outputs.rejected.is_some()),
+    ];
+    match outputs.iter().find(|(_, then, now)| then != now) {
+        Some((flag, true, _)) => refused(format!("it was made with {flag}, and this one has none")),
+        Some((flag, false, _)) => refused(format!("it was made without {flag}")),
+        None => Ok(()),
+    }
+}
+
+/// Settings and options are structs of text and numbers: JSON can hold them all.
+fn as_json(options: &impl serde::Serialize) -> Value {
+    serde_json::to_value(options).unwrap_or_default()
+}
+
+/// The first thing in which two trees differ, by the name it has on the command line.
+fn difference(name: &str, then: &Value, now: &Value) -> Option<String> {
+    if let (Value::Object(before), Value::Object(after)) = (then, now) {
+        let names = before.keys().chain(after.keys().filter(|name| !before.contains_key(*name)));
+        let value = |tree: &serde_json::Map<String, Value>, name: &String| tree.get(name).cloned().unwrap_or_default();
+        // The name of an optimizer stands in a field called `name`.
+        let known = |inner: &String| if inner == "name" { name.to_owned() } else { inner.replace('_', "-") };
+        return names
+            .into_iter()
+            .find_map(|inner| difference(&known(inner), &value(before, inner), &value(after, inner)));
+    }
+    (then != now).then(|| {
+        format!("--{name} was {} and is {now}", if then.is_null() { "not given".into() } else { then.to_string() })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_first_difference_is_named_as_on_the_command_line() {
+        let settings =
+            json!({"update": "record", "optimizer": {"name": "adagrad", "learning_rate": 0.1}, "batch": 256});
+        assert_eq!(difference("", &settings, &settings), None);
+        let mut other = settings.clone();
+        other["optimizer"]["learning_rate"] = json!(0.2);
+        assert_eq!(difference("", &settings, &other).unwrap(), "--learning-rate was 0.1 and is 0.2");
+        other["optimizer"]["name"] = json!("sgd");
+        assert_eq!(difference("", &settings, &other).unwrap(), "--optimizer was \"adagrad\" and is \"sgd\"");
+        let (then, now) = (json!({"source": {}}), json!({"source": {"label": "click"}}));
+        assert_eq!(difference("", &then, &now).unwrap(), "--label was not given and is \"click\"");
+    }
+}
