@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use crate::config::Plan;
 use crate::engine::{Counts, Engine};
 use crate::error::{Error, Result};
-use crate::learner::{Model, Settings};
+use crate::learner::{LostDevice, Model, Settings};
 use crate::metric::Metrics;
 use crate::scaler::Scaler;
 use crate::schema::{Role, Schema};
@@ -65,6 +65,8 @@ pub struct Outcome {
     pub device: String,
     /// Why that one.
     pub device_reason: String,
+    /// What became of it, if it failed under way.
+    pub lost_device: Option<LostDevice>,
     /// Time from start to end.
     pub elapsed: Duration,
     /// Time of each stage, in the order of the flow.
@@ -104,6 +106,8 @@ pub fn run(plan: &Plan, saved: Option<Saved>, observe: &mut dyn FnMut(Status<'_>
         first_version,
         device: opened.device,
         device_reason: opened.why,
+        // Behind the model, for which a device is asked for the last time.
+        lost_device: engine.learner().lost_device().cloned(),
         elapsed: started.elapsed(),
         stages: ended.stages,
         stopped: ended.stopped,
