@@ -26,7 +26,7 @@ pub fn of(plan: &Plan, outcome: &Outcome) -> Summary {
         inferred_columns: roles(&outcome.inferred),
         ..Summary::new(&outcome.settings, &outcome.metrics)
     };
-    summary.warnings.extend(outcome.lost_device.iter().map(|lost| lost.note.clone()));
+    summary.warnings.splice(..0, outcome.lost_device.iter().map(|lost| lost.note.clone()));
     if counts.records == 0 {
         summary.warnings.push("the input has no records behind its header, so nothing was learned or predicted".into());
     }
