@@ -69,18 +69,22 @@ impl Backup {
     /// What happened, in one line, whatever the driver says.
     pub fn note(&self, cause: &Error, taken: u64) -> String {
         let cause = cause.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
-        let (device, again) = (&self.fallback.device, self.log.batches.len());
+        let again = self.log.batches.len() as u64;
         let how = if self.frozen {
-            format!("where {again} unanswered ones were predicted")
+            format!("and predicted {}, unanswered until then", micro_batches(again))
         } else {
-            let good = taken - again as u64;
-            format!("from the state after micro-batch {good}, where {again} were learned again")
+            format!("from the state after micro-batch {}, and learned {} again", taken - again, micro_batches(again))
         };
         format!(
-            "the GPU failed after {taken} micro-batches ({cause}); the run continued on {device} {how}; no record was \
-             lost or predicted twice"
+            "the GPU failed after {} ({cause}); the run continued on {} {how}; no record was lost or predicted twice",
+            micro_batches(taken),
+            self.fallback.device,
         )
     }
+}
+
+fn micro_batches(count: u64) -> String {
+    format!("{count} micro-batch{}", if count == 1 { "" } else { "es" })
 }
 
 /// Copies of the micro-batches taken since the last good state, in order.

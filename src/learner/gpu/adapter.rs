@@ -111,7 +111,10 @@ impl Adapter {
             ..Default::default()
         };
         let (device, queue) = pollster::block_on(self.adapter.request_device(&descriptor)).map_err(|cause| {
-            let message = format!("{} cannot be opened: update its driver, or run with --device cpu", self.name());
+            let message = format!(
+                "{} cannot be opened: update its driver, close what else uses it, or run with --device cpu",
+                self.name()
+            );
             Error::device(message).because(cause)
         })?;
         let (faults, limits) = (Faults::watch(&device), device.limits());
