@@ -237,7 +237,8 @@ fn start(settings: Settings) -> Model {
 fn guarded(start: &Model, case: Case, fails_at: usize, kind: ErrorKind) -> Failover {
     let Case { settings, group, most, fails_late, .. } = case;
     let fragile = Fragile { fails_late, kind, ..Fragile::new(start.clone(), settings, group, fails_at) };
-    let fallback = Fallback::new("cpu", move |model| Box::new(cpu::open(model, settings)));
+    // It may work in groups as well as a device may, but does not fail.
+    let fallback = Fallback::new("cpu", move |model| Box::new(Fragile::new(model, settings, group, usize::MAX)));
     Failover::new(Box::new(fragile), start.clone(), settings.frozen, most, fallback)
 }
 
