@@ -130,7 +130,8 @@ fn has_gpu() -> bool {
 }
 
 fn train(plan: &Plan) -> Lap {
-    let outcome = pipeline::run(plan, None, &mut |_| {}).expect("a stream that can be learned");
+    let outcome =
+        pipeline::run(plan, None, &pipeline::Stop::default(), &mut |_| {}).expect("a stream that can be learned");
     assert_eq!(outcome.counts.rejected, 0);
     let (records, bytes) = (outcome.counts.records, outcome.counts.bytes);
     Lap { records, bytes, time: outcome.elapsed, ..Lap::default() }
@@ -138,7 +139,8 @@ fn train(plan: &Plan) -> Lap {
 
 /// One more run, for where its threads spent their time.
 fn print_stages(plan: &Plan) {
-    let outcome = pipeline::run(plan, None, &mut |_| {}).expect("a stream that can be learned");
+    let outcome =
+        pipeline::run(plan, None, &pipeline::Stop::default(), &mut |_| {}).expect("a stream that can be learned");
     println!(
         "  threads of one more run of {TRAIN}, log loss {:.4}:",
         outcome.metrics.total.log_loss.mean().unwrap_or(f64::NAN)

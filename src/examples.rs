@@ -136,6 +136,35 @@ impl MicroBatch {
         self.id_end.clear();
     }
 
+    /// Becomes a copy of another one, in the buffers that it has.
+    ///
+    /// ```
+    /// use tidemill::examples::MicroBatch;
+    /// let (batch, mut copy) = (MicroBatch { rows: 1, label: vec![1.0], ..MicroBatch::default() }, MicroBatch::default());
+    /// copy.copy_from(&batch);
+    /// assert_eq!(copy, batch);
+    /// ```
+    pub fn copy_from(&mut self, other: &Self) {
+        let Self { rows, dense, row_start, hash, value, label, weight, record, id, id_end } = other;
+        self.rows = *rows;
+        self.dense.clone_from(dense);
+        self.row_start.clone_from(row_start);
+        self.hash.clone_from(hash);
+        self.value.clone_from(value);
+        self.label.clone_from(label);
+        self.weight.clone_from(weight);
+        self.record.clone_from(record);
+        self.id.clone_from(id);
+        self.id_end.clone_from(id_end);
+    }
+
+    /// Bytes of memory that its contents take, itself included.
+    pub fn bytes(&self) -> usize {
+        let floats = self.dense.len() + self.value.len() + self.label.len() + self.weight.len();
+        let integers = self.row_start.len() + self.hash.len() + self.id_end.len();
+        size_of::<Self>() + 4 * (floats + integers) + size_of_val(&self.record[..]) + self.id.len()
+    }
+
     /// The hashed features of example `row`.
     #[inline(always)]
     pub fn features(&self, row: usize) -> (&[u32], &[f32]) {

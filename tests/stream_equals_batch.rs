@@ -116,7 +116,7 @@ fn any_capacity_of_the_channels_gives_the_same_bytes() {
     let mut plan = Plan::new(options, &[input.display().to_string()]).unwrap();
     let mut run = |queue| {
         plan.queue = queue;
-        let outcome = pipeline::run(&plan, None, &mut |_| {}).unwrap();
+        let outcome = pipeline::run(&plan, None, &pipeline::Stop::default(), &mut |_| {}).unwrap();
         let (metrics, counts) = (outcome.metrics.clone(), outcome.counts.by_reason.clone());
         (saved::model_of(&plan, &outcome), metrics, counts, folder.bytes("p.csv"), folder.bytes("r.jsonl"))
     };

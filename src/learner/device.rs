@@ -1,8 +1,9 @@
 //! Opens the backend that the user asked for: takes a choice, a model and settings; gives a learner, its name and the
 //! reason for it.
 //!
-//! A GPU that was asked for is never replaced by the CPU. Under `auto` both are measured on a made-up stream, which is
-//! the one use of a clock below the pipeline: a rate cannot be known otherwise.
+//! A GPU that was asked for is never replaced by the CPU at the start; one that fails under way is, and says so (see
+//! [`super::failover`]). Under `auto` both are measured on a made-up stream, which is the one use of a clock below the
+//! pipeline: a rate cannot be known otherwise.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::failover::{Failover, Fallback, most_logged};
 use super::gpu::{Adapter, AdapterSummary, Wanted};
 use super::{Learner, Model, Settings, Update, cpu, gpu};
 use crate::error::{Error, Result};
@@ -48,10 +50,12 @@ impl DeviceChoice {
     /// ```
     /// use tidemill::learner::device::DeviceChoice;
     /// assert_eq!(DeviceChoice::that_was("cpu (avx2)"), DeviceChoice::Cpu);
+    /// assert_eq!(DeviceChoice::that_was("gpu: NVIDIA H200 (Vulkan), then cpu (avx2)"), DeviceChoice::Cpu);
     /// assert_eq!(DeviceChoice::that_was("gpu: NVIDIA H200 (Vulkan)").to_string(), "gpu:NVIDIA H200");
     /// ```
     pub fn that_was(device: &str) -> Self {
-        let adapter = device.strip_prefix("gpu: ").and_then(|named| named.rsplit_once(" ("));
+        let on_a_gpu = device.strip_prefix("gpu: ").filter(|named| !named.contains("), then ")); // it was lost
+        let adapter = on_a_gpu.and_then(|named| named.rsplit_once(" ("));
         adapter.map_or(Self::Cpu, |(name, _)| Self::Gpu(Some(name.to_owned())))
     }
 }
@@ -79,7 +83,7 @@ pub fn open(choice: &DeviceChoice, model: Model, settings: Settings) -> Result<O
             gpu::supports(&settings)?;
             let adapter = gpu::adapter::find(name.as_deref().map_or(Wanted::Best, Wanted::Named))?;
             let prepared = gpu::prepare(&adapter, &model, settings)?;
-            Ok(as_gpu(prepared, &adapter.name(), model, "asked for"))
+            Ok(as_gpu(prepared, &adapter.name(), model, settings, "asked for"))
         }
         DeviceChoice::Auto => Ok(open_faster(model, settings)),
     }
@@ -91,15 +95,26 @@ pub fn list() -> Vec<AdapterSummary> {
 }
 
 fn open_cpu(model: Model, settings: Settings, why: impl Into<String>) -> Opened {
-    let device = match cpu::instructions() {
-        Some(widest) => format!("cpu ({widest})"),
-        None => "cpu".to_owned(),
-    };
-    Opened { learner: Box::new(cpu::open(model, settings)), device, why: why.into() }
+    Opened { learner: Box::new(cpu::open(model, settings)), device: cpu_name(), why: why.into() }
 }
 
-fn as_gpu(prepared: gpu::Prepared, adapter: &str, model: Model, why: impl Into<String>) -> Opened {
-    Opened { learner: Box::new(prepared.with(model)), device: format!("gpu: {adapter}"), why: why.into() }
+fn cpu_name() -> String {
+    match cpu::instructions() {
+        Some(widest) => format!("cpu ({widest})"),
+        None => "cpu".to_owned(),
+    }
+}
+
+fn as_gpu(prepared: gpu::Prepared, adapter: &str, model: Model, settings: Settings, why: impl Into<String>) -> Opened {
+    let learner = guarded(Box::new(prepared.with(model.clone())), model, settings);
+    Opened { learner: Box::new(learner), device: format!("gpu: {adapter}"), why: why.into() }
+}
+
+/// A learner on a GPU that goes on on the CPU where the GPU fails.
+fn guarded(on_gpu: Box<dyn Learner + Send>, model: Model, settings: Settings) -> Failover {
+    let on_cpu = Fallback::new(cpu_name(), move |model| Box::new(cpu::open(model, settings)));
+    let most = most_logged(&model);
+    Failover::new(on_gpu, model, settings.frozen, most, on_cpu)
 }
 
 /// Measures only where the answer is open: no driver is touched for a job that the CPU does anyway. It never fails:
@@ -139,7 +154,7 @@ fn open_by(
         return open_cpu(model, settings, rates.to_string());
     }
     match prepare(&model) {
-        Ok(prepared) => as_gpu(prepared, adapter, model, rates.to_string()),
+        Ok(prepared) => as_gpu(prepared, adapter, model, settings, rates.to_string()),
         Err(error) => open_cpu(model, settings, unusable(adapter, &error)),
     }
 }

@@ -1,10 +1,12 @@
 //! The learner: takes micro-batches, gives them back with predictions, and moves the weights.
 //!
 //! Predictions always come from weights that have not seen the record's label. It does no I/O and reads no clock.
-//! Siblings: [`cpu`] and [`gpu`], which never name each other; the choice between them is [`device::open`].
+//! Siblings: [`cpu`] and [`gpu`], which never name each other; the choice between them is [`device::open`], and what
+//! happens when a GPU fails under way is [`failover`].
 
 pub mod cpu;
 pub mod device;
+pub mod failover;
 pub mod gpu;
 pub mod model;
 pub mod optimizer;
@@ -100,4 +102,18 @@ pub trait Learner {
 
     /// A micro-batch whose buffers may be filled again.
     fn recycle(&mut self, scored: Scored);
+
+    /// What became of a device that failed under way and was replaced; `None` as long as none did.
+    fn lost_device(&self) -> Option<&LostDevice> {
+        None
+    }
+}
+
+/// A device that failed under way, and how learning went on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LostDevice {
+    /// What has learned since, such as `cpu (avx2)`.
+    pub then: String,
+    /// When, why, and from which state, in one line.
+    pub note: String,
 }

@@ -8,7 +8,6 @@
 //! The engine stands still only while it copies its state. There is one set of buffers: while it is being written, the
 //! next checkpoint waits, and the stream does not.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -19,6 +18,7 @@ use crate::checkpoint::{Checkpoint, Header, Store};
 use crate::config::Every;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
+use crate::sink::output::Unsynced;
 use crate::snapshot::State;
 
 /// The engine's end: knows when a checkpoint is due, and takes it.
@@ -26,6 +26,8 @@ pub(super) struct Checkpoints {
     every: Every,
     /// What does not change from one to the next.
     header: Header,
+    /// What learned at first.
+    device: String,
     started: Instant,
     last: Last,
     states: Receiver<State>,
@@ -42,7 +44,7 @@ pub(super) struct Pending {
     /// What it holds.
     pub checkpoint: Checkpoint,
     /// Outputs that must be on the disk before it.
-    pub files: Vec<File>,
+    pub outputs: Vec<Unsynced>,
 }
 
 /// The end that writes.
@@ -59,7 +61,8 @@ pub(super) fn connect(every: Every, header: Header, store: Store) -> (Checkpoint
     let _ = states_in.try_send(State::default()); // there is room for exactly this one
     let now = Instant::now();
     let last = Last { records: header.records, at: now };
-    let checkpoints = Checkpoints { every, header, started: now, last, states };
+    let device = header.device.clone();
+    let checkpoints = Checkpoints { every, header, device, started: now, last, states };
     (checkpoints, Keeper { store, pending, states: states_in }, to_keeper)
 }
 
@@ -93,6 +96,9 @@ impl Checkpoints {
     fn take(&mut self, mut state: State, engine: &mut Engine, sink: &mut EngineSink) -> Result<()> {
         engine.save(&mut state, sink)?;
         let records = engine.counts().records;
+        if let Some(lost) = engine.learner().lost_device() {
+            self.header.device = format!("{}, then {}", self.device, lost.then);
+        }
         let header = Header {
             records,
             log_loss: engine.metrics().total.log_loss.mean().filter(|loss| loss.is_finite()),
@@ -100,7 +106,7 @@ impl Checkpoints {
             ..self.header.clone()
         };
         self.last = Last { records, at: Instant::now() };
-        sink.mark(Pending { checkpoint: Checkpoint { header, state }, files: Vec::new() })
+        sink.mark(Pending { checkpoint: Checkpoint { header, state }, outputs: Vec::new() })
     }
 }
 
@@ -108,11 +114,9 @@ impl Keeper {
     /// Writes until the run has no more; gives the last one's file.
     pub fn run(self) -> Result<Option<PathBuf>> {
         let mut newest = None;
-        for Pending { checkpoint, files } in &self.pending {
-            for file in files {
-                // Else a power cut could leave a checkpoint that counts more of an output than there is.
-                file.sync_data().map_err(|cause| Error::output("the outputs to the disk", cause))?;
-            }
+        for Pending { checkpoint, outputs } in &self.pending {
+            // Else a power cut could leave a checkpoint that counts more of an output than there is.
+            outputs.iter().try_for_each(Unsynced::sync)?;
             newest = Some(self.store.write(&checkpoint)?);
             // The engine may have ended.
             let _ = self.states.try_send(checkpoint.state);

@@ -27,7 +27,7 @@ use crate::checkpoint::Header;
 use crate::config::Plan;
 use crate::engine::{Counts, Engine};
 use crate::error::Result;
-use crate::learner::{Model, Settings};
+use crate::learner::{LostDevice, Model, Settings};
 use crate::metric::Metrics;
 use crate::scaler::Scaler;
 use crate::schema::{Role, Schema};
@@ -80,6 +80,8 @@ pub struct Outcome {
     pub device: String,
     /// Why that one.
     pub device_reason: String,
+    /// What became of it, if it failed under way.
+    pub lost_device: Option<LostDevice>,
     /// Time from start to end.
     pub elapsed: Duration,
     /// Time of each stage, in the order of the flow.
@@ -141,6 +143,8 @@ pub fn run(plan: &Plan, saved: Option<Saved>, stop: &Stop, observe: Observe<'_>)
         first_version,
         device: opened.device,
         device_reason: opened.why,
+        // Behind the model, for which a device is asked for the last time.
+        lost_device: engine.learner().lost_device().cloned(),
         elapsed: before + started.elapsed(),
         stages: ended.stages,
         end: ended.end,

@@ -96,6 +96,7 @@ pub struct EngineSink {
 }
 
 /// What the writing thread is handed, in order.
+#[expect(clippy::large_enum_variant, reason = "nearly all of them are of the large one")]
 enum ToWriter {
     Scored(Scored),
     /// To be passed on when all before it has been written.
@@ -184,7 +185,7 @@ impl EngineSink {
         if let Some(rejected) = &mut self.rejected {
             let mark = rejected.mark()?;
             pending.checkpoint.header.rejected = Some(mark.written);
-            pending.files.extend(mark.file);
+            pending.outputs.extend(mark.unsynced);
         }
         match (&self.to_writer, &self.to_keeper) {
             (Some(to_writer), _) => to_writer.send(ToWriter::Checkpoint(Box::new(pending))).map_err(|_| writer_gone()),
@@ -243,7 +244,7 @@ impl Writer {
     fn mark(&mut self, mut pending: Pending) -> Result<()> {
         let mark = self.predictions.mark()?;
         pending.checkpoint.header.predictions = Some(mark.written);
-        pending.files.extend(mark.file);
+        pending.outputs.extend(mark.unsynced);
         if let Some(to_keeper) = &self.to_keeper {
             let _ = to_keeper.send(pending); // a keeper that failed says so itself
         }

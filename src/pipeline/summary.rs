@@ -15,7 +15,7 @@ pub fn of(plan: &Plan, outcome: &Outcome) -> Summary {
         rejected: counts.rejected,
         updates: outcome.model.updates - outcome.first_version,
         model_version: outcome.model.updates,
-        device: outcome.device.clone(),
+        device: device(outcome),
         device_reason: outcome.device_reason.clone(),
         bottleneck: verdict(&stages, cores()).0,
         cores: cores(),
@@ -26,6 +26,7 @@ pub fn of(plan: &Plan, outcome: &Outcome) -> Summary {
         inferred_columns: roles(&outcome.inferred),
         ..Summary::new(&outcome.settings, &outcome.metrics)
     };
+    summary.warnings.splice(..0, outcome.lost_device.iter().map(|lost| lost.note.clone()));
     if counts.records == 0 {
         summary.warnings.push("the input has no records behind its header, so nothing was learned or predicted".into());
     }
@@ -43,6 +44,14 @@ pub fn of(plan: &Plan, outcome: &Outcome) -> Summary {
         });
     }
     summary.timed(outcome.elapsed.as_secs_f64(), counts.bytes)
+}
+
+/// The device, and the one behind it where it failed under way.
+fn device(outcome: &Outcome) -> String {
+    match &outcome.lost_device {
+        Some(lost) => format!("{}, then {}", outcome.device, lost.then),
+        None => outcome.device.clone(),
+    }
 }
 
 /// The times of stages, as a summary has them.

@@ -37,7 +37,24 @@ pub struct Mark {
     /// How far it has been written.
     pub written: Written,
     /// What must reach the disk before the checkpoint does.
-    pub file: Option<File>,
+    pub unsynced: Option<Unsynced>,
+}
+
+/// A file whose bytes may still be on their way to the disk.
+#[derive(Debug)]
+pub struct Unsynced {
+    name: String,
+    file: File,
+}
+
+impl Unsynced {
+    /// Waits until they are there.
+    ///
+    /// # Errors
+    /// A disk that does not take them.
+    pub fn sync(&self) -> Result<()> {
+        self.file.sync_data().map_err(|cause| Error::output(&self.name, cause))
+    }
 }
 
 enum To {
@@ -114,7 +131,8 @@ impl Output {
 
     /// Hands everything over, a compressed file's member closed, and says how far the output has come.
     pub fn mark(&mut self) -> Result<Mark> {
-        self.close_member().and_then(|()| self.to.mark()).map_err(|cause| self.failed(cause))
+        let (written, file) = self.close_member().and_then(|()| self.to.mark()).map_err(|cause| self.failed(cause))?;
+        Ok(Mark { written, unsynced: file.map(|file| Unsynced { name: self.name.clone(), file }) })
     }
 
     /// Writes the end of a compressed file and flushes; an output that is not finished is not whole.
@@ -193,13 +211,13 @@ impl To {
         }
     }
 
-    fn mark(&mut self) -> io::Result<Mark> {
+    fn mark(&mut self) -> io::Result<(Written, Option<File>)> {
         self.writer().flush()?;
         match self {
             Self::File(file) | Self::Packed(file, _) if is_regular(file) => {
-                Ok(Mark { written: Written::Bytes(file.stream_position()?), file: Some(file.try_clone()?) })
+                Ok((Written::Bytes(file.stream_position()?), Some(file.try_clone()?)))
             }
-            _ => Ok(Mark { written: Written::Stream, file: None }),
+            _ => Ok((Written::Stream, None)),
         }
     }
 }

@@ -45,7 +45,7 @@ pub struct Summary {
     pub records_per_s: Option<f64>,
     /// Bytes of input a second, after decompression.
     pub bytes_per_s: Option<f64>,
-    /// What learned: `cpu`, or the name of an adapter.
+    /// What learned: `cpu`, or the name of an adapter, with `, then cpu` behind it where that failed under way.
     pub device: String,
     /// The unit of learning.
     pub update: Update,

@@ -118,7 +118,7 @@ pub struct Reading {
 
 enum Current {
     Text(Chunker),
-    Synthetic(SyntheticChunks),
+    Synthetic(Box<SyntheticChunks>),
 }
 
 impl Source {
@@ -194,7 +194,7 @@ impl Current {
     fn open(input: &Input, reading: Reading) -> Result<Self> {
         match input {
             &Input::Synthetic { generator, rows, seed } => {
-                Ok(Self::Synthetic(SyntheticChunks::new(generator, rows, seed, reading.fingerprints)))
+                Ok(Self::Synthetic(Box::new(SyntheticChunks::new(generator, rows, seed, reading.fingerprints))))
             }
             _ => {
                 let text = open_text(input)?;

@@ -62,7 +62,7 @@ fn pass_over(mut stream: SyntheticChunks, place: &Place, reading: Reading) -> Op
         size = reading.chunk;
     }
     let same = Place { source: place.source, ..chunk.place } == *place;
-    same.then_some(Current::Synthetic(stream))
+    same.then(|| Current::Synthetic(Box::new(stream)))
 }
 
 fn open_text_at(text: Text, input: &Input, place: &Place, reading: Reading) -> Result<Current> {

@@ -111,7 +111,10 @@ impl Adapter {
             ..Default::default()
         };
         let (device, queue) = pollster::block_on(self.adapter.request_device(&descriptor)).map_err(|cause| {
-            let message = format!("{} cannot be opened: update its driver, or run with --device cpu", self.name());
+            let message = format!(
+                "{} cannot be opened: update its driver, close what else uses it, or run with --device cpu",
+                self.name()
+            );
             Error::device(message).because(cause)
         })?;
         let (faults, limits) = (Faults::watch(&device), device.limits());
@@ -131,14 +134,27 @@ impl Device {
     }
 
     fn poll(&self, how: wgpu::PollType) -> Result<()> {
-        // wgpu 30 panics when a lost device is polled. Nothing of it is used after that: every later call fails too.
+        // A device that is known to be lost is not polled: wgpu 30 panics then.
+        self.faults.check()?;
+        // It also panics in the very poll that finds the device lost, which nobody can foresee: that panic is caught, and
+        // its text is on standard error. No other call does so: submits, maps and new buffers report to `faults`.
         let polled = catch_unwind(AssertUnwindSafe(|| self.device.poll(how)));
+        if matches!(polled, Err(_) | Ok(Err(wgpu::PollError::Timeout))) {
+            self.give_up();
+        }
         self.faults.check()?;
         match polled {
             Ok(Ok(_)) => Ok(()),
-            Ok(Err(cause)) => Err(Error::device(lost("it does not answer")).because(cause)),
+            Ok(Err(cause @ wgpu::PollError::Timeout)) => Err(Error::device(lost("it does not answer")).because(cause)),
+            Ok(Err(cause)) => Err(Error::device(lost("it takes no more work")).because(cause)),
             Err(_) => Err(Error::device(lost("while it was polled"))),
         }
+    }
+
+    /// Keeps the queue for ever: dropping its last handle waits for the device without end, or panics where that
+    /// fails in another way than expected. Its memory is returned when the process ends.
+    fn give_up(&self) {
+        std::mem::forget(self.queue.clone());
     }
 }
 

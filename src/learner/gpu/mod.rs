@@ -125,6 +125,18 @@ impl GpuLearner {
     pub fn counters(&self) -> Counters {
         self.ring.counters()
     }
+
+    /// What a driver does that has given up.
+    #[cfg(test)]
+    pub(crate) fn lose_device(&self) {
+        self.ring.lose_device();
+    }
+
+    /// What a driver does that has no more memory.
+    #[cfg(test)]
+    pub(crate) fn run_out_of_memory(&self) {
+        self.ring.run_out_of_memory();
+    }
 }
 
 /// SGD's rate for the next step; the other rules know theirs from their slots.
@@ -174,11 +186,11 @@ mod tests {
         for _ in 0..GROUP + 1 {
             learner.learn(one_row()).unwrap();
         }
-        learner.ring.lose_device();
+        learner.lose_device();
         for _ in 0..2 {
             let error = (0..4 * GROUP).find_map(|_| learner.learn(one_row()).err()).unwrap();
             assert_eq!(error.kind(), ErrorKind::Device);
-            assert!(error.to_string().contains("again with --device cpu"), "{error}");
+            assert!(error.to_string().contains("run with --device cpu"), "{error}");
             assert!(learner.finish().is_err() && learner.model().is_err());
         }
     }

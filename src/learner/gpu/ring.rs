@@ -142,6 +142,12 @@ impl Ring {
         self.gpu.device.destroy();
     }
 
+    /// What a driver does that has no memory for a larger slot.
+    #[cfg(test)]
+    pub fn run_out_of_memory(&self) {
+        self.gpu.faults.run_out_of_memory();
+    }
+
     /// Replaces the empty slot being filled if it cannot hold a whole group of the largest micro-batches so far.
     fn grow(&mut self, need: Size) -> Result<()> {
         let slot = &mut self.slots[self.filling];

@@ -109,9 +109,11 @@ fn upload(gpu: &Device, label: &str, bytes: &[u8], counters: &mut Counters) -> w
     buffer
 }
 
-/// Refuses a table that the adapter cannot hold, naming the largest that it can.
+/// Refuses a table that the adapter cannot hold, naming the largest that it can: kernels see all of it at once, and it is
+/// read back behind the slots of numeric columns and bias.
 fn check_size(gpu: &Device, model: &Model) -> Result<()> {
-    let most = gpu.limits.max_storage_buffer_binding_size.min(gpu.limits.max_buffer_size);
+    let dense = (size_of_val(&model.dense_a[..]) * 2 + size_of_val(&model.bias)) as u64;
+    let most = gpu.limits.max_storage_buffer_binding_size.min(gpu.limits.max_buffer_size.saturating_sub(dense));
     let need = size_of_val(&model.table[..]) as u64;
     if need <= most {
         return Ok(());
