@@ -8,6 +8,7 @@ pub mod device;
 pub mod gpu;
 pub mod model;
 pub mod optimizer;
+mod warm_start;
 
 use crate::error::Result;
 use crate::examples::{MicroBatch, Scored};
