@@ -13,25 +13,38 @@ use crate::report::verdict::bound_so_far;
 use crate::sink::summary::Summary;
 
 /// Progress of a run on standard error.
-pub(super) struct Live(Progress);
+pub(super) struct Live {
+    progress: Progress,
+    /// What is said at the first look at the run, which comes before the first record.
+    announcement: Option<String>,
+}
 
 /// Progress for a plan: a bar on a terminal, lines elsewhere.
 pub(super) fn progress(plan: &Plan, quiet: bool) -> Live {
     let sizes: Option<u64> = plan.inputs.iter().map(|input| input.size()).sum();
     // Compressed inputs are counted after decompression, so their size on disk says nothing.
     let is_plain = plan.inputs.iter().all(|input| input.is_plain());
-    Live(Progress::new(quiet, std::io::stderr().is_terminal(), sizes.filter(|_| is_plain)))
+    let total = sizes.filter(|_| is_plain);
+    Live { progress: Progress::new(quiet, std::io::stderr().is_terminal(), total), announcement: None }
 }
 
 impl Live {
+    /// Says something once the run has started.
+    pub(super) fn announce(&mut self, text: String) {
+        self.announcement = Some(text);
+    }
+
     /// Shows where a run stands, if it is time.
     pub(super) fn observe(&mut self, status: Status<'_>) {
         let Status { counts, metrics, elapsed, stages, inferred } = status;
+        if let Some(text) = self.announcement.take() {
+            self.progress.note(&text);
+        }
         if !inferred.is_empty() {
-            self.0.note(&format!("inferred: {}", report::summary::inferred(&roles(inferred))));
+            self.progress.note(&format!("inferred: {}", report::summary::inferred(&roles(inferred))));
         }
         let records = metrics.total.records;
-        if !self.0.due(records, elapsed) {
+        if !self.progress.due(records, elapsed) {
             return;
         }
         let since_last = metrics.take_since_last();
@@ -46,12 +59,12 @@ impl Live {
             bytes: counts.bytes,
             last: metrics.last,
         };
-        self.0.show(&tick, elapsed);
+        self.progress.show(&tick, elapsed);
     }
 
     /// Makes room for the summary.
     pub(super) fn finish(&mut self) {
-        self.0.finish();
+        self.progress.finish();
     }
 }
 

@@ -3,9 +3,9 @@
 use clap::Args;
 
 use super::{Verbosity, job_and_inputs, show};
-use crate::config::{LearnerOptions, Options, OutputOptions, Plan, SourceOptions};
+use crate::config::{LearnerOptions, Options, OutputOptions, SourceOptions};
 use crate::error::Result;
-use crate::pipeline::{self, saved, summary};
+use crate::pipeline::{self, saved, summary, warm_start};
 
 /// Options of `tidemill train`.
 #[derive(Debug, Args)]
@@ -27,10 +27,14 @@ pub(super) struct TrainArgs {
 pub(super) fn run(args: TrainArgs) -> Result<()> {
     let (job, inputs) = job_and_inputs(args.named)?;
     let given = Options { source: args.source, learner: args.learner, output: args.output };
-    let plan = Plan::new(given.over_job(inputs, job)?, &[])?;
+    let (plan, warm_start) = warm_start::plan(given.over_job(inputs, job)?)?;
 
     let mut progress = show::progress(&plan, args.verbosity.quiet);
-    let outcome = pipeline::run(&plan, None, &mut |status| progress.observe(status))?;
+    let saved = warm_start.map(|start| {
+        progress.announce(start.note);
+        start.saved
+    });
+    let outcome = pipeline::run(&plan, saved, &mut |status| progress.observe(status))?;
     progress.finish();
 
     let summary = summary::of(&plan, &outcome);

@@ -3,6 +3,7 @@
 //! Reads the job file, and nothing else.
 
 pub mod options;
+mod warm_start;
 
 use std::path::{Path, PathBuf};
 
@@ -26,6 +27,8 @@ pub const DEFAULT_ROWS: u64 = 1_000_000;
 pub struct Plan {
     /// The options it was made from.
     pub options: Options,
+    /// The job of a model that is trained on: it stands where `options` name nothing; see [`Plan::job`].
+    pub base: Options,
     /// What to read.
     pub inputs: Vec<Input>,
     /// Byte between fields.
@@ -201,6 +204,7 @@ impl Plan {
                 rejected: path(output.rejected),
             },
             max_rejected: MaxRejected::parse(output.max_rejected.as_deref().unwrap_or("1%"))?,
+            base: Options::default(),
             options,
         })
     }

@@ -3,7 +3,7 @@
 //! The only place with threads and channels: a reader, N ingest threads, the engine, and one thread that writes
 //! predictions. Siblings: [`flow`] (threads and channels), [`stage`] (how a thread spends its time), [`start`] (what
 //! is needed before the first record, the columns among it), [`outlet`] (where results go), [`saved`] (a run as a model
-//! file and back) and [`summary`] (a run in numbers).
+//! file and back), [`warm_start`] (a model to train on) and [`summary`] (a run in numbers).
 
 mod columns;
 pub mod flow;
@@ -12,6 +12,7 @@ pub mod saved;
 pub mod stage;
 pub mod start;
 pub mod summary;
+pub mod warm_start;
 
 use std::time::{Duration, Instant};
 
@@ -73,7 +74,7 @@ pub struct Outcome {
     pub stopped: Option<Error>,
 }
 
-/// Runs a plan from the first record to the last. `saved` is the model to predict with, if that is all that is wanted.
+/// Runs a plan from the first record to the last. `saved` is the model to predict with, or to train on.
 ///
 /// `observe` is called from time to time, at least once a chunk.
 ///

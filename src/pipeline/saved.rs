@@ -15,7 +15,7 @@ use crate::sink::model::SavedModel;
 /// What a run's model file holds.
 pub fn model_of(plan: &Plan, outcome: &Outcome) -> SavedModel {
     // Options and schema are structs of text and numbers: JSON can hold them all.
-    let job = serde_json::to_value(learned_by(&plan.options)).unwrap_or_else(|_| json!({}));
+    let job = serde_json::to_value(learned_by(&plan.job())).unwrap_or_else(|_| json!({}));
     let schema = serde_json::to_value(&outcome.schema).unwrap_or_else(|_| json!({}));
     SavedModel::new(outcome.model.clone(), outcome.scaler.arrays(), job, schema)
 }
@@ -25,18 +25,29 @@ pub fn model_of(plan: &Plan, outcome: &Outcome) -> SavedModel {
 fn learned_by(options: &Options) -> Options {
     let source =
         SourceOptions { input: None, generate: None, rows: None, seed: None, format: None, ..options.source.clone() };
-    let learner = LearnerOptions { device: None, threads: None, ..options.learner.clone() };
+    let learner = LearnerOptions { device: None, threads: None, warm_start: None, ..options.learner.clone() };
     Options { source, learner, output: OutputOptions::default() }
 }
 
-/// What predicting with a model file needs.
+/// The job that a model file was learned by.
+///
+/// # Errors
+/// A job that this program does not understand.
+pub fn job_of(file: &SavedModel) -> Result<Options> {
+    serde_json::from_value(file.job.clone()).map_err(|cause| damaged("job").because(cause))
+}
+
+fn damaged(what: &str) -> Error {
+    Error::input(format!("the model file's {what} cannot be used: train the model again"))
+}
+
+/// What predicting with a model file needs, and training it on.
 ///
 /// # Errors
 /// A file whose job, columns or scales do not belong together.
 pub fn to_predict(file: SavedModel) -> Result<Saved> {
-    let damaged = |what| Error::input(format!("the model file's {what} cannot be used: train the model again"));
+    let options = job_of(&file)?;
     let schema: Schema = serde_json::from_value(file.schema).map_err(|cause| damaged("columns").because(cause))?;
-    let options: Options = serde_json::from_value(file.job).map_err(|cause| damaged("job").because(cause))?;
     let scaler = Scaler::from_arrays(schema.stride(), &file.scaler).ok_or_else(|| damaged("scales"))?;
     if schema.numeric() != file.model.numeric {
         return Err(damaged("number of numeric columns"));

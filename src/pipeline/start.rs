@@ -13,12 +13,12 @@ use crate::schema::{Role, Schema};
 use crate::source::Source;
 use crate::source::chunker::Eager;
 
-/// A model to predict with.
+/// A model to predict with, or to train on.
 #[derive(Debug)]
 pub struct Saved {
     /// Its weights.
     pub model: Model,
-    /// Its scales, which stand still.
+    /// Its scales, which stand still when predicting.
     pub scaler: Scaler,
     /// The columns it learned from.
     pub schema: Schema,
@@ -65,8 +65,8 @@ pub fn prepare(plan: &Plan, saved: Option<Saved>) -> Result<Prepared> {
         None => columns::inferred(plan, seen)?,
         Some(saved) => (columns::of_model(plan, &saved.schema, seen)?, Vec::new()),
     };
-    let frozen = saved.is_some();
-    let learned = saved.as_ref().map(|saved| (saved.update, saved.batch));
+    let frozen = plan.settings.frozen;
+    let learned = saved.as_ref().filter(|_| frozen).map(|saved| (saved.update, saved.batch));
     let (model, scaler) = match saved {
         Some(saved) => reordered(saved, &schema),
         None => fresh(&plan.settings, &schema),
