@@ -6,8 +6,8 @@ use crate::error::{Error, Result};
 impl Plan {
     /// A plan that trains a saved model on: `base` is the job it was learned by, `hash_bits` its table's.
     ///
-    /// How to learn and how labels are read is the model's own where `options` do not name it, but for the rates of
-    /// another optimizer, which are that one's defaults. Columns are named by `options` alone: the rest is found in the
+    /// How to learn and how labels are read is the model's own where `options` do not name it, but for rates and
+    /// penalties under another optimizer, which are that one's defaults. Columns are named by `options` alone: the rest is found in the
     /// model's schema, by name.
     ///
     /// # Errors
@@ -34,14 +34,15 @@ impl Plan {
     }
 }
 
-/// What stays of a model's options: a rate says nothing under another optimizer.
+/// What stays of a model's options: under another optimizer its rates and penalties would be other strengths, since
+/// FTRL's penalties act once in all, the others' with every record.
 fn kept(named: &LearnerOptions, base: LearnerOptions) -> LearnerOptions {
     let base = LearnerOptions { warm_start: None, device: None, threads: None, ..base };
     let own = base.optimizer.unwrap_or(OptimizerName::AdaGrad);
     if named.optimizer.is_none_or(|optimizer| optimizer == own) {
         return base;
     }
-    LearnerOptions { learning_rate: None, power_t: None, beta: None, ..base }
+    LearnerOptions { learning_rate: None, power_t: None, beta: None, l1: None, l2: None, ..base }
 }
 
 #[cfg(test)]
@@ -80,10 +81,10 @@ mod tests {
     }
 
     #[test]
-    fn another_optimizer_comes_with_its_own_rates() {
+    fn another_optimizer_comes_with_its_own_rates_and_penalties() {
         let plan = plan("[learner]\noptimizer = 'ftrl'").unwrap();
         assert_eq!(plan.settings.optimizer, Optimizer::Ftrl { learning_rate: 0.1, beta: 1.0 });
-        assert_eq!((plan.settings.penalty.l2, plan.job().learner.learning_rate), (0.25, None));
+        assert_eq!((plan.settings.penalty, plan.job().learner.learning_rate), (Penalty::NONE, None));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::saved;
 use super::start::Saved;
 use crate::config::{Options, Plan};
 use crate::error::Result;
-use crate::learner::{Model, Optimizer, Settings};
+use crate::learner::{Model, Optimizer, Penalty, Settings};
 use crate::report::number::count;
 use crate::sink::model::SavedModel;
 use crate::source::Input;
@@ -54,13 +54,15 @@ fn note(model: &Model, settings: &Settings) -> String {
         (_, true) => "",
         _ => ", and its sums of squared gradients",
     };
-    format!("{start} as {}, weights kept{rates}", to.name())
+    let lost = model.penalty != Penalty::NONE && settings.penalty == Penalty::NONE;
+    let penalties = if lost { ", without its penalties" } else { "" };
+    format!("{start} as {}, weights kept{rates}{penalties}", to.name())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::learner::{Penalty, Shape, Update};
+    use crate::learner::{Shape, Update};
 
     #[test]
     fn the_note_says_what_was_taken_over() {
