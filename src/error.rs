@@ -40,6 +40,8 @@ pub enum ErrorKind {
     ClosedPipe,
     /// A mistake of the program itself.
     Internal,
+    /// Learning came to numbers that are not finite.
+    Diverged,
     /// More records were rejected than `--max-rejected` allows.
     TooManyRejected,
 }

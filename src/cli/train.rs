@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::{Verbosity, job_and_inputs, show};
 use crate::config::{LearnerOptions, Options, OutputOptions, SourceOptions};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::pipeline::{self, saved, summary, warm_start};
 
 /// Options of `tidemill train`.
@@ -38,7 +38,8 @@ pub(super) fn run(args: TrainArgs) -> Result<()> {
     progress.finish();
 
     let summary = summary::of(&plan, &outcome);
-    let model = plan.outputs.model.as_deref();
+    let has_diverged = outcome.stopped.as_ref().is_some_and(|error| error.kind() == ErrorKind::Diverged);
+    let model = plan.outputs.model.as_deref().filter(|_| !has_diverged);
     let written = model.map_or(Ok(()), |path| saved::model_of(&plan, &outcome).write(path));
     show::end(&plan, &summary, args.verbosity.quiet)?; // also where the model could not be written
     written?;

@@ -256,6 +256,7 @@ impl Sequencer {
             Ok(()) => Ok(ended_early),
             // The engine has come to its end before it said so; an input that broke off weighs more.
             Err(error) if error.kind() == ErrorKind::TooManyRejected => Ok(ended_early.or(Some(error))),
+            Err(error) if error.kind() == ErrorKind::Diverged => Ok(Some(error)),
             Err(error) => Err(error),
         };
         clock.worked();

@@ -70,7 +70,8 @@ pub struct Outcome {
     pub elapsed: Duration,
     /// Time of each stage, in the order of the flow.
     pub stages: Vec<StageTimes>,
-    /// What ended the stream early: an input that could not be read on, or too many rejected records.
+    /// What ended the stream early: an input that could not be read on, too many rejected records, or learning that
+    /// diverged; the model is then of no use.
     pub stopped: Option<Error>,
 }
 
@@ -87,7 +88,7 @@ pub fn run(plan: &Plan, saved: Option<Saved>, observe: &mut dyn FnMut(Status<'_>
     let Prepared { mut source, head, schema, inferred, settings, first_version, opened, batcher } =
         start::prepare(plan, saved)?;
     source.fit(head.as_ref().map_or(&[], |head| head.text()));
-    let mut engine = Engine::new(batcher, opened.learner, plan.max_rejected);
+    let mut engine = Engine::new(batcher, opened.learner, settings, plan.max_rejected);
     let outlet = Outlet::create(plan, &schema)?;
 
     let (counts, metrics) = engine.progress();

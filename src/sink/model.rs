@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 use super::output;
 use crate::error::{Error, ErrorKind, Result};
 use crate::examples::stride;
+use crate::learner::optimizer::smaller_step;
 use crate::learner::{Model, Optimizer, Penalty};
 
 /// The word that marks a file as ours.
@@ -69,12 +70,14 @@ impl SavedModel {
     /// ```
     pub fn write(&self, path: &Path) -> Result<()> {
         if !is_finite(&self.model) || !self.scaler.iter().all(|(_, values)| values.iter().all(|x| x.is_finite())) {
+            let rate = self.model.optimizer.learning_rate();
             let message = format!(
-                "not writing the model {}: its weights are not finite, since learning diverged; \
-                 try a smaller --learning-rate",
-                path.display()
+                "learning diverged: the model {} is not written, since its weights are not finite numbers; {} instead \
+                 of {rate}",
+                path.display(),
+                smaller_step(rate)
             );
-            return Err(Error::new(ErrorKind::Output, message));
+            return Err(Error::new(ErrorKind::Diverged, message));
         }
         output::replace(path, |to| self.write_to(to))
     }
