@@ -411,7 +411,10 @@ mod tests {
         saved.model.table[1][0] = f32::NAN;
         let folder = tempfile::tempdir().unwrap();
         let error = saved.write(&folder.path().join("model")).unwrap_err().to_string();
-        assert!(error.contains("diverged") && error.contains("--learning-rate"), "{error}");
+        assert!(
+            error.contains("diverged") && error.contains("--learning-rate 0.01 (a tenth) instead of 0.1"),
+            "{error}"
+        );
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
         assert!(reason(&bytes_of(&saved)).contains("not finite"));
     }
