@@ -146,6 +146,18 @@ fn columns_are_found_by_name_in_any_order() {
 }
 
 #[test]
+fn a_pipe_is_read_in_the_format_that_the_model_learned() {
+    let folder = Folder::new();
+    let table = "y\tx\tc\n1\t2.5\ta\n0\t-1\tb\n1\t3\ta\n0\t-2\tb\n";
+    folder.file("t.tsv", table);
+    folder.run("train t.tsv --label y --device cpu --model m --quiet").fine();
+    let line = "--warm-start m --device cpu --quiet --model";
+    folder.run(&format!("train t.tsv {line} file")).fine();
+    folder.run_with(&format!("train - {line} pipe"), table.as_bytes()).fine();
+    assert!(folder.bytes("file") == folder.bytes("pipe"));
+}
+
+#[test]
 fn what_cannot_be_trained_on_is_refused_with_what_to_do() {
     let folder = with_model();
     let line = "train clicks.csv --device cpu --warm-start";
