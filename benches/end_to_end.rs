@@ -159,7 +159,7 @@ fn print_stages(plan: &Plan) {
 fn parse_only(plan: &Plan) -> Lap {
     let (counted, time) = timed(|| {
         let start::Prepared { mut source, mut head, schema, .. } =
-            start::prepare(plan, None).expect("a readable stream");
+            start::prepare(plan, None, &pipeline::Stop::default()).expect("a readable stream");
         let (work_in, work) = bounded::<Chunk>(plan.queue);
         let (free_in, free) = bounded::<Chunk>(2 * plan.threads + 2 * plan.queue);
         thread::scope(|scope| {

@@ -3,6 +3,7 @@
 // A coordinate is two floats (a, b): SGD (w, -), AdaGrad (w, n), FTRL (z, n). With G the summed gradient and c the
 // weighted number of records that touched the coordinate:
 //   SGD      w <- shrink(w - eta (G + c l2 w), c eta l1)
+//            with w on the right taken as 0 where c eta l2 > 1
 //   AdaGrad  n <- n + G^2, eta_j = eta / sqrt(n + eps), w as for SGD with eta_j
 //   FTRL     z <- z + G - w (sqrt(n + G^2) - sqrt(n)) / alpha, n <- n + G^2,
 //            w = -shrink(z, l1) / (l2 + (beta + sqrt(n)) / alpha)
@@ -60,10 +61,13 @@ fn weight(slots: vec2<f32>, penalty: Penalty) -> f32 {
     return slots.x;
 }
 
-// SGD's and AdaGrad's step at a given rate; `step` in the twin, a name that WGSL has taken.
+// SGD's and AdaGrad's step at a given rate; `penalised_step` in the twin. The squared penalty pulls a weight to 0 and
+// never past it.
 fn step_at(slots: vec2<f32>, gradient: f32, rate: f32, count: f32, penalty: Penalty) -> vec2<f32> {
-    let pull = gradient + count * penalty.l2 * slots.x;
-    return vec2<f32>(shrink(slots.x - rate * pull, count * rate * penalty.l1), slots.y);
+    let strength = count * penalty.l2;
+    let pulled = select(slots.x, 0.0, rate * strength > 1.0);
+    let pull = gradient + strength * pulled;
+    return vec2<f32>(shrink(pulled - rate * pull, count * rate * penalty.l1), slots.y);
 }
 
 // FTRL: folds squared gradients into the slots, leaving the weight where it is.

@@ -9,7 +9,8 @@ use crate::batcher::Batcher;
 use crate::config::MaxRejected;
 use crate::error::{Error, ErrorKind, Result};
 use crate::examples::{Examples, MicroBatch, Scored};
-use crate::learner::Learner;
+use crate::learner::optimizer::smaller_step;
+use crate::learner::{Learner, Settings};
 use crate::metric::Metrics;
 use crate::record::{LossSum, Position, Reason, Rejected};
 use crate::snapshot::{Restoring, Saving, Snapshot, State};
@@ -48,6 +49,7 @@ pub struct Counts {
 pub struct Engine {
     batcher: Batcher,
     learner: Box<dyn Learner>,
+    settings: Settings,
     metrics: Metrics,
     counts: Counts,
     position: Position,
@@ -57,10 +59,11 @@ pub struct Engine {
 
 impl Engine {
     /// An engine at the start of a stream.
-    pub fn new(batcher: Batcher, learner: Box<dyn Learner>, max_rejected: MaxRejected) -> Self {
+    pub fn new(batcher: Batcher, learner: Box<dyn Learner>, settings: Settings, max_rejected: MaxRejected) -> Self {
         Self {
             batcher,
             learner,
+            settings,
             metrics: Metrics::default(),
             counts: Counts::default(),
             position: Position::default(),
@@ -76,7 +79,7 @@ impl Engine {
     /// A failing device or output.
     pub fn save(&mut self, state: &mut State, sink: &mut dyn Sink) -> Result<()> {
         self.settle(sink)?;
-        let Self { batcher, learner, metrics, counts, position, max_rejected: _, spare: _ } = self;
+        let Self { batcher, learner, settings: _, metrics, counts, position, max_rejected: _, spare: _ } = self;
         state.clear();
         state.save(batcher);
         learner.save(state)?;
@@ -91,7 +94,7 @@ impl Engine {
     /// # Errors
     /// The state of another job.
     pub fn restore(&mut self, state: &State) -> Result<()> {
-        let Self { batcher, learner: _, metrics, counts, position, max_rejected: _, spare: _ } = self;
+        let Self { batcher, learner: _, settings: _, metrics, counts, position, max_rejected: _, spare: _ } = self;
         state.restore(batcher)?;
         state.restore(metrics)?;
         state.restore(counts)?;
@@ -111,7 +114,8 @@ impl Engine {
     /// so that how a stream is cut into chunks does not show.
     ///
     /// # Errors
-    /// A failing device or output, labels written in two ways, or too many rejected records.
+    /// A failing device or output, labels written in two ways, too many rejected records, or a prediction that is not
+    /// a finite number; the predictions before it have gone to the sink.
     pub fn push(&mut self, examples: &Examples, sink: &mut dyn Sink) -> Result<()> {
         let before = self.counts.records;
         let too_many = self.count(examples, sink)?;
@@ -207,7 +211,14 @@ impl Engine {
     }
 
     fn hand_on(&mut self, sink: &mut dyn Sink) -> Result<()> {
-        while let Some(scored) = self.learner.next_scored()? {
+        while let Some(mut scored) = self.learner.next_scored()? {
+            if let Some(row) = scored.first_not_finite() {
+                let error = self.diverged(scored.batch.record[row]);
+                scored.truncate(row);
+                self.metrics.update(&scored);
+                sink.scored(scored)?;
+                return Err(error);
+            }
             self.metrics.update(&scored);
             if let Some(mut free) = sink.scored(scored)? {
                 self.spare.push(std::mem::take(&mut free.batch));
@@ -215,6 +226,19 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// Why a run ends at the first prediction that is not a finite number: none behind it would be one.
+    #[cold]
+    fn diverged(&self, record: u64) -> Error {
+        let rate = self.settings.optimizer.learning_rate();
+        let (what, advice) = if self.settings.frozen {
+            ("the model does not fit this input", "train a model on input like it".to_owned())
+        } else {
+            ("learning diverged", format!("{} instead of {rate}", smaller_step(rate)))
+        };
+        let message = format!("{what}: the prediction of record {record} is not a finite number; {advice}");
+        Error::new(ErrorKind::Diverged, message)
     }
 
     fn check_rejected(&self) -> Result<()> {

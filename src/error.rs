@@ -42,6 +42,8 @@ pub enum ErrorKind {
     Internal,
     /// Stopped by the user before there was anything to show.
     Interrupted,
+    /// Learning came to numbers that are not finite.
+    Diverged,
     /// More records were rejected than `--max-rejected` allows.
     TooManyRejected,
 }

@@ -224,6 +224,33 @@ pub struct Scored {
     pub version_per_record: bool,
 }
 
+impl Scored {
+    /// The first row whose prediction is not a finite number.
+    ///
+    /// ```
+    /// use tidemill::examples::Scored;
+    /// let scored = Scored { logit: vec![0.5, f32::NAN], ..Scored::default() };
+    /// assert_eq!(scored.first_not_finite(), Some(1));
+    /// ```
+    pub fn first_not_finite(&self) -> Option<usize> {
+        // Asked of every micro-batch: without an early end the loop takes several rows at a time.
+        let all_finite = self.logit.iter().fold(true, |finite, logit| finite & logit.is_finite());
+        if all_finite { None } else { self.logit.iter().position(|logit| !logit.is_finite()) }
+    }
+
+    /// Drops the rows from `rows` on, as far as they are written and counted; features stay.
+    pub fn truncate(&mut self, rows: usize) {
+        let batch = &mut self.batch;
+        batch.rows = batch.rows.min(rows);
+        batch.label.truncate(rows);
+        batch.weight.truncate(rows);
+        batch.record.truncate(rows);
+        batch.id_end.truncate(rows);
+        batch.id.truncate(batch.id_end.last().map_or(0, |&end| end as usize));
+        self.logit.truncate(rows);
+    }
+}
+
 fn id_of<'a>(id: &'a [u8], end: &[u32], row: usize) -> &'a [u8] {
     match end.get(row) {
         Some(&end_of_row) => {

@@ -138,6 +138,21 @@ fn a_weight_of_three_is_the_record_three_times() {
 }
 
 #[test]
+fn weights_from_a_rule_without_rates_start_as_those_of_a_new_model_do() {
+    let wide = Stream { numeric: 100, hashed: 0, odd_rows: false, ..ORDINARY };
+    for optimizer in OPTIMIZERS {
+        let settings = settings(wide, optimizer, Penalty::NONE, Update::Record);
+        let sgd = Settings { optimizer: Optimizer::Sgd { learning_rate: 0.1, power_t: 0.0 }, ..settings };
+        let schedules = matches!(optimizer, Optimizer::Sgd { power_t, .. } if power_t > 0.0);
+        let learned = if schedules { 0 } else { 1000 };
+        let from_sgd = Model { learned, ..blank(wide, sgd) }.for_rule(optimizer, Penalty::NONE);
+        let (anew, _) = run(&mut cpu::open(blank(wide, settings), settings), wide);
+        let (taken_over, _) = run(&mut cpu::open(from_sgd, settings), wide);
+        anew.iter().zip(&taken_over).for_each(|(a, b)| assert_eq!(a.logit, b.logit, "{optimizer:?}"));
+    }
+}
+
+#[test]
 fn the_gpu_gives_the_same_bits_twice() {
     let Some(adapter) = adapter() else { return };
     let stream = Stream { numeric: 17, hashed: 30, rows: 300, batches: 40, ..ORDINARY };

@@ -100,12 +100,3 @@ fn predictions_leave_while_the_pipe_is_still_open() {
     drop(pipe);
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
-
-#[test]
-fn a_model_that_has_diverged_is_not_written() {
-    let folder = Folder::new();
-    folder.file("a.csv", table(3000));
-    let ended = folder.run("train a.csv --label y --optimizer sgd --learning-rate 1000 --l2 1000000 --model m");
-    assert_eq!((ended.code, folder.has("m")), (Some(2), false), "{}", ended.stderr);
-    assert!(ended.stderr.contains("--learning-rate"), "{}", ended.stderr);
-}

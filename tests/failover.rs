@@ -321,7 +321,12 @@ impl Sink for Handed {
 fn through_engine(learner: Box<dyn Learner>) -> Handed {
     let width = stride(STREAM.numeric);
     let batcher = Batcher::new(STREAM.rows, width, Scaler::new(width), true);
-    let mut engine = Engine::new(batcher, learner, MaxRejected::parse("0").unwrap());
+    let mut engine = Engine::new(
+        batcher,
+        learner,
+        settings(Optimizer::AdaGrad { learning_rate: 0.1 }, false),
+        MaxRejected::parse("0").unwrap(),
+    );
     let mut handed = Handed::default();
     for k in 0..10 {
         engine.push(&chunk(k), &mut handed).unwrap();

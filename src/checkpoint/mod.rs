@@ -126,7 +126,7 @@ impl Checkpoint {
         match self.state.arrays().iter().filter(learned).find(|array| !is_finite(array)) {
             None => Ok(()),
             Some(array) => Err(Error::new(
-                ErrorKind::Output,
+                ErrorKind::Diverged,
                 format!(
                     "not writing a checkpoint of a model that has diverged (`{}` holds what is not a finite number): \
                      start again with a smaller --learning-rate",

@@ -3,9 +3,9 @@
 use clap::Args;
 
 use super::{Verbosity, job_and_inputs, show, signals};
-use crate::config::{CheckpointOptions, LearnerOptions, Options, OutputOptions, Plan, SourceOptions};
-use crate::error::Result;
-use crate::pipeline::{self, saved, summary};
+use crate::config::{CheckpointOptions, LearnerOptions, Options, OutputOptions, SourceOptions};
+use crate::error::{ErrorKind, Result};
+use crate::pipeline::{self, End, saved, summary, warm_start};
 
 /// Options of `tidemill train`.
 #[derive(Debug, Args)]
@@ -30,16 +30,17 @@ pub(super) fn run(args: TrainArgs) -> Result<()> {
     let (job, inputs) = job_and_inputs(args.named)?;
     let given =
         Options { source: args.source, learner: args.learner, output: args.output, checkpoint: args.checkpoint };
-    let plan = Plan::new(given.over_job(inputs, job)?, &[])?;
+    let (plan, saved) = warm_start::plan(given.over_job(inputs, job)?)?;
 
     let mut progress = show::progress(&plan, args.verbosity.quiet);
     let stop = signals::stop_by_signal();
-    let ran = pipeline::run(&plan, None, &stop, &mut |status| progress.observe(status));
+    let ran = pipeline::run(&plan, saved, &stop, &mut |status| progress.observe(status));
     let outcome = ran.inspect_err(|error| show::what_is_kept(&plan, error))?;
     progress.finish();
 
     let summary = summary::of(&plan, &outcome);
-    let model = plan.outputs.model.as_deref();
+    let has_diverged = matches!(&outcome.end, End::Broken(error) if error.kind() == ErrorKind::Diverged);
+    let model = plan.outputs.model.as_deref().filter(|_| !has_diverged);
     let written = model.map_or(Ok(()), |path| saved::model_of(&plan, &outcome).write(path));
     show::end(&plan, &summary, args.verbosity.quiet)?; // also where the model could not be written
     written?;

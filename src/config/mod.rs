@@ -4,6 +4,7 @@
 
 pub mod checkpoint;
 pub mod options;
+mod warm_start;
 
 use std::path::{Path, PathBuf};
 
@@ -28,6 +29,8 @@ pub const DEFAULT_ROWS: u64 = 1_000_000;
 pub struct Plan {
     /// The options it was made from.
     pub options: Options,
+    /// The job of a model that is trained on: it stands where `options` name nothing; see [`Plan::job`].
+    pub base: Options,
     /// What to read.
     pub inputs: Vec<Input>,
     /// Byte between fields.
@@ -206,6 +209,7 @@ impl Plan {
             },
             max_rejected: MaxRejected::parse(output.max_rejected.as_deref().unwrap_or("1%"))?,
             checkpoint: Checkpointing::of(&options.checkpoint)?,
+            base: Options::default(),
             options,
         })
     }

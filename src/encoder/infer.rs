@@ -109,31 +109,54 @@ fn place(names: &[String], name: &str, flag: &str) -> Result<usize> {
     })
 }
 
-/// The columns of an input to predict, by their names: those of the model have the model's roles, others are not used,
-/// and a label, weight or id that is named replaces the model's.
+/// The columns of an input to predict or to train on, by their names: those of the model have the model's roles, others
+/// are not used, and a label, weight, id or time that is named replaces the model's. The features are the model's.
 ///
 /// # Errors
-/// A name that the input does not have, that is given two roles, or that is a feature of the model.
+/// A name that the input does not have, that is given two roles, or that is a feature of the model and named as
+/// something else, or the other way round.
 pub fn recall(names: &[String], model: &Schema, named: &Named) -> Result<Vec<Column>> {
     let mut own = vec![None; names.len()];
     assign(names, &mut own, named)?;
     let recalled = |(name, own): (&String, Option<Role>)| {
         let known = model.columns.iter().find(|column| column.name == *name);
         let is_replaced = |role| named.single().iter().any(|(name, single, _)| name.is_some() && *single == role);
-        let is_feature = known.is_some_and(|known| matches!(known.role, Role::Numeric | Role::Categorical));
+        let feature = known.filter(|known| is_feature(known.role));
         match (own, known) {
-            (Some(role), _) if is_feature => {
-                let flag = named.single().iter().find(|single| single.1 == role).map_or("", |single| single.2);
+            (Some(role), _)
+                if feature.is_some_and(|known| known.role != role || named.log.contains(name) && !known.log) =>
+            {
+                let flag = flag_of(name, role, named);
                 Err(Error::usage(format!(
-                    "{flag} names the column \"{name}\", which the model learned from: a column has one role, and this \
-                     one is a feature"
+                    "{flag} names the column \"{name}\", which the model learned from in another way: a column has one \
+                     role, and this one is a feature; leave it out of {flag}, or train a new model"
                 )))
             }
+            (Some(role), _) if feature.is_none() && is_feature(role) => Err(Error::usage(format!(
+                "{} names the column \"{name}\", which the model did not learn from: leave it out, or train a new model",
+                flag_of(name, role, named)
+            ))),
+            (Some(_), Some(known)) if feature.is_some() => Ok(known.clone()),
             (None, Some(known)) if !is_replaced(known.role) => Ok(known.clone()),
             _ => Ok(Column { name: name.clone(), role: own.unwrap_or(Role::Ignored), log: false }),
         }
     };
     names.iter().zip(own).map(recalled).collect()
+}
+
+fn is_feature(role: Role) -> bool {
+    matches!(role, Role::Numeric | Role::Categorical)
+}
+
+/// The flag that gave a column its role.
+fn flag_of(name: &String, role: Role, named: &Named) -> &'static str {
+    match role {
+        Role::Numeric if named.log.contains(name) => "--log",
+        Role::Numeric => "--numeric",
+        Role::Categorical => "--categorical",
+        Role::Ignored => "--ignore",
+        _ => named.single().iter().find(|single| single.1 == role).map_or("", |single| single.2),
+    }
 }
 
 /// Numbers are numeric, timestamps are the event time, the rest is categorical.

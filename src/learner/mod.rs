@@ -10,6 +10,7 @@ pub mod failover;
 pub mod gpu;
 pub mod model;
 pub mod optimizer;
+mod warm_start;
 
 use crate::error::Result;
 use crate::examples::{MicroBatch, Scored};

@@ -68,6 +68,18 @@ impl Optimizer {
     }
 }
 
+/// What to try where learning diverges or the loss explodes.
+///
+/// ```
+/// let adagrad = tidemill::learner::Optimizer::AdaGrad { learning_rate: 0.7 };
+/// assert_eq!(tidemill::learner::optimizer::smaller_step(adagrad.learning_rate()), "try --learning-rate 0.07 (a tenth)");
+/// ```
+pub fn smaller_step(learning_rate: f32) -> String {
+    // A tenth of the number as it is written, not of the binary one nearest to it.
+    let written: f64 = learning_rate.to_string().parse().unwrap_or_else(|_| learning_rate.into());
+    format!("try --learning-rate {} (a tenth)", (written / 10.0) as f32)
+}
+
 /// SGD's rate after `t` updates, `learning_rate / (1 + t)^power_t`; the same for every backend.
 pub fn scheduled_rate(learning_rate: f32, power_t: f32, t: u64) -> f32 {
     if power_t == 0.0 {

@@ -2,10 +2,12 @@
 //!
 //! Every prediction counts, none was made by a model that had seen its label. Records without a label are counted
 //! and not scored; example weights count as repetitions. Slices in, plain sums kept: no learner, no I/O, no clock.
-//! A figure that would divide by zero records is `None`. Siblings: [`log_loss`], [`auc`], [`calibration`].
+//! A figure that would divide by zero records is `None`. Siblings: [`log_loss`], [`auc`], [`calibration`],
+//! [`explosion`]. Predictions are finite numbers: the engine ends a run at the first that is not.
 
 pub mod auc;
 pub mod calibration;
+pub mod explosion;
 pub mod log_loss;
 
 use crate::error::Result;
@@ -13,6 +15,7 @@ use crate::examples::Scored;
 use crate::snapshot::{Restoring, Saving, Snapshot};
 use auc::Auc;
 use calibration::Calibration;
+use explosion::ExplosionWatch;
 use log_loss::{LogLoss, Softplus};
 
 /// The metrics of a run so far. All of its state is in its public fields.
@@ -34,8 +37,8 @@ pub struct Metrics {
     pub auc: Auc,
     /// The last record seen.
     pub last: Option<Last>,
-    /// Predictions that were not a finite number, labelled or not.
-    pub not_finite: u64,
+    /// Where the loss exploded, if it did.
+    pub explosion: ExplosionWatch,
 }
 
 /// Counts and sums over a stretch of the stream.
@@ -71,15 +74,22 @@ impl Metrics {
     /// assert_eq!(metrics.total.log_loss.weight, 2.0);
     /// ```
     pub fn update(&mut self, scored: &Scored) {
-        self.add(&scored.logit, &scored.batch.label, &scored.batch.weight);
+        let next = self.total.records + 1;
+        let first = scored.batch.record.first().copied().unwrap_or(next);
+        self.add_from(first, &scored.logit, &scored.batch.label, &scored.batch.weight);
     }
 
     /// Takes in predictions: logits, labels (1, 0, or NaN without one) and example weights, one each a record.
     pub fn add(&mut self, logit: &[f32], label: &[f32], weight: &[f32]) {
-        self.not_finite += logit.iter().filter(|z| !z.is_finite()).count() as u64;
+        self.add_from(self.total.records + 1, logit, label, weight);
+    }
+
+    /// The same, with the number in the run of the first record.
+    fn add_from(&mut self, first: u64, logit: &[f32], label: &[f32], weight: &[f32]) {
         let tally = Tally::of(logit, label, weight, &mut self.auc);
         self.total.merge(&tally);
         self.since_last.merge(&tally);
+        self.explosion.add(tally.labelled, &tally.log_loss, first);
         if let (Some(&logit), Some(&label)) = (logit.last(), label.last()) {
             self.last = Some(Last { logit, label });
         }
@@ -95,17 +105,6 @@ impl Metrics {
     /// ```
     pub fn take_since_last(&mut self) -> Tally {
         std::mem::take(&mut self.since_last)
-    }
-
-    /// Whether a prediction was not a finite number: the model has diverged.
-    ///
-    /// ```
-    /// let mut metrics = tidemill::metric::Metrics::default();
-    /// metrics.add(&[f32::NAN], &[0.0], &[1.0]);
-    /// assert!(metrics.diverged());
-    /// ```
-    pub fn diverged(&self) -> bool {
-        self.not_finite > 0
     }
 }
 
@@ -161,18 +160,18 @@ impl Snapshot for Metrics {
     const PART: &'static str = "metrics";
 
     fn save(&self, to: &mut Saving<'_>) {
-        let Self { total, since_last, auc: Auc { bins }, last, not_finite } = self;
+        let Self { total, since_last, auc: Auc { bins }, last, explosion } = self;
         total.save("total", to);
         since_last.save("since_last", to);
         let used = || bins.iter().zip(0_u32..).filter(|(sums, _)| **sums != [0.0; 2]);
         to.put("auc", &used().flat_map(|(&sums, _)| sums).collect::<Vec<_>>());
         to.put("auc_bins", &used().map(|(_, bin)| bin).collect::<Vec<_>>());
         to.put("last", &last.map_or([0.0; 3], |Last { logit, label }| [1.0, logit, label]));
-        to.put("not_finite", &[*not_finite]);
+        to.save(explosion);
     }
 
     fn restore(&mut self, from: &Restoring<'_>) -> Result<()> {
-        let Self { total, since_last, auc: Auc { bins }, last, not_finite } = self;
+        let Self { total, since_last, auc: Auc { bins }, last, explosion } = self;
         total.restore("total", from)?;
         since_last.restore("since_last", from)?;
         let used: Vec<u32> = from.get("auc_bins")?;
@@ -183,8 +182,7 @@ impl Snapshot for Metrics {
         }
         let [is_there, logit, label] = from.numbers::<f32, 3>("last")?;
         *last = (is_there != 0.0).then_some(Last { logit, label });
-        [*not_finite] = from.numbers("not_finite")?;
-        Ok(())
+        from.restore(explosion)
     }
 }
 
@@ -284,10 +282,29 @@ mod tests {
     }
 
     #[test]
+    fn an_explosion_is_found_at_its_record_in_the_run() {
+        let mut metrics = Metrics::default();
+        for at in 0..64 {
+            let record = (0..256).map(|row| 1000 + 2 * (256 * at + row)).collect(); // every other one was rejected
+            let logit = vec![if at < 32 { 0.0 } else { 9.0 }; 256];
+            let batch = crate::examples::MicroBatch {
+                rows: 256,
+                label: vec![0.0; 256],
+                weight: vec![1.0; 256],
+                record,
+                ..Default::default()
+            };
+            metrics.update(&Scored { batch, logit, ..Scored::default() });
+        }
+        let found = metrics.explosion.found.unwrap();
+        assert_eq!((found.record, found.labelled), (1000 + 2 * 32 * 256, 4096));
+        assert!((found.log_loss - 9.0).abs() < 1e-3);
+    }
+
+    #[test]
     fn an_empty_stream_has_no_figures() {
         let metrics = metrics_of(&[]);
         assert_eq!((metrics.total.log_loss.mean(), metrics.auc.value(), metrics.auc.error()), (None, None, None));
-        assert!(!metrics.diverged());
     }
 
     #[test]

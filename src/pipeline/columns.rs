@@ -1,5 +1,5 @@
 //! What the columns of the inputs are: by the header or the names given, by what the user or a generated stream says of
-//! them and a sample for the rest, or by the model that is to predict them.
+//! them and a sample for the rest, or by the model that is to predict them or to be trained on.
 
 use crate::config::Plan;
 use crate::encoder::infer::{self, Named};
@@ -96,7 +96,7 @@ fn named_or_known(plan: &Plan) -> Named {
     named
 }
 
-/// The columns of an input to predict: those of the model, by name.
+/// The columns of an input to predict or to train on: those of the model, by name.
 pub(super) fn of_model(plan: &Plan, model: &Schema, head: &Chunk) -> Result<Schema> {
     let (names, header) = match (&plan.options.source.columns, model.header) {
         (None, false) => {
@@ -108,8 +108,15 @@ pub(super) fn of_model(plan: &Plan, model: &Schema, head: &Chunk) -> Result<Sche
     };
     let columns = infer::recall(&names, model, &plan.named())?;
     let schema = Schema { columns, delimiter: plan.delimiter, header };
-    check_fit(model, &schema, &plan.inputs[head.source as usize].name())?;
-    Ok(schema)
+    let input = plan.inputs[head.source as usize].name();
+    check_fit(model, &schema, &input)?;
+    if plan.settings.frozen || schema.first(Role::Label).is_some() {
+        return Ok(schema);
+    }
+    Err(Error::usage(format!(
+        "{input} lacks the column that the model learned to predict, {}: name its label with --label COLUMN",
+        model.names(Role::Label)
+    )))
 }
 
 /// The features must be those of the model, in any order.

@@ -1,11 +1,11 @@
 //! The pipeline: puts the stages together, each in its threads, and runs a stream through them.
 //!
 //! The only place with threads and channels: a reader, N ingest threads, the engine, and one thread that writes
-//! predictions; and one that writes checkpoints. Siblings, in the order in which a run meets them: [`resumed`] (what it
-//! goes on from), [`start`] (what is needed before the first record, the columns among it), [`outlet`] (where results
-//! go), [`flow`] (threads and channels), [`sequencer`] (the engine's thread), [`checkpoints`], [`stop`] (an end before
-//! the end), [`stage`] (how a thread spends its time), [`saved`] (a run as a model file and back) and [`summary`] (a run
-//! in numbers).
+//! predictions; and one that writes checkpoints. Siblings, in the order in which a run meets them: [`warm_start`] (a
+//! model to train on), [`resumed`] (a checkpoint to go on from), [`start`] (what is needed before the first record, the
+//! columns among it), [`outlet`] (where results go), [`flow`] (threads and channels), [`sequencer`] (the engine's
+//! thread), [`checkpoints`], [`stop`] (an end before the end), [`stage`] (how a thread spends its time), [`saved`] (a
+//! run as a model file and back) and [`summary`] (a run in numbers).
 
 mod background;
 pub mod checkpoints;
@@ -19,6 +19,7 @@ pub mod stage;
 pub mod start;
 mod stop;
 pub mod summary;
+pub mod warm_start;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -33,7 +34,6 @@ use crate::scaler::Scaler;
 use crate::schema::{Role, Schema};
 use crate::source::Input;
 use outlet::Outlet;
-use resumed::Kept;
 pub use sequencer::End;
 use sequencer::Watch;
 use stage::StageTimes;
@@ -98,7 +98,7 @@ pub struct Outcome {
 pub type Observe<'a> = &'a mut dyn FnMut(Status<'_>);
 
 /// Runs a plan from the first record to the last, or from where a checkpoint stands. `saved` is the model to predict
-/// with, if that is all that is wanted.
+/// with, or to train on.
 ///
 /// `observe` is called from time to time, at least once a chunk.
 ///
@@ -109,21 +109,24 @@ pub fn run(plan: &Plan, saved: Option<Saved>, stop: &Stop, observe: Observe<'_>)
     plan.inputs.iter().try_for_each(Input::check)?;
     outlet::check(plan)?;
     let kept = resumed::open(plan)?;
-    let notes = kept.as_ref().map(Kept::notes).unwrap_or_default();
-    let checkpoint = kept.as_ref().and_then(|kept| kept.found.as_ref()).map(|found| &found.checkpoint);
-    let prepared = match checkpoint {
+    let found = kept.as_ref().and_then(|kept| kept.found.as_ref()).map(|found| &found.checkpoint);
+    let notes = match (&kept, &saved) {
+        (Some(kept), _) if found.is_some() => kept.notes(),
+        (_, saved) => saved.iter().filter_map(|saved| saved.note.clone()).collect(),
+    };
+    let prepared = match found {
         Some(checkpoint) => start::prepare_again(plan, checkpoint, stop)?,
         None => start::prepare(plan, saved, stop)?,
     };
-    let header = header_of(plan, &prepared, checkpoint.map(|checkpoint| &checkpoint.header));
+    let header = header_of(plan, &prepared, found.map(|checkpoint| &checkpoint.header));
     let Prepared { source, head, schema, inferred, settings, first_version, opened, batcher } = prepared;
-    let mut engine = Engine::new(batcher, opened.learner, plan.max_rejected);
-    let before = checkpoint.map(|found| found.header.elapsed());
-    if let Some(checkpoint) = checkpoint {
+    let mut engine = Engine::new(batcher, opened.learner, settings, plan.max_rejected);
+    let mut before = Duration::ZERO;
+    if let Some(checkpoint) = found {
         engine.restore(&checkpoint.state)?;
+        before = checkpoint.header.elapsed();
     }
-    let outlet = Outlet::open(plan, &schema, checkpoint.map(|checkpoint| &checkpoint.header))?;
-    let before = before.unwrap_or_default();
+    let outlet = Outlet::open(plan, &schema, found.map(|checkpoint| &checkpoint.header))?;
 
     let (counts, metrics) = engine.progress();
     observe(Status { counts, metrics, elapsed: before, stages: &[], inferred: &inferred, notes: &notes });

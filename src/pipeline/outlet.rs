@@ -33,9 +33,13 @@ pub fn check(plan: &Plan) -> Result<()> {
         ("--rejected", &outputs.rejected),
     ];
     let mut taken: Vec<(&str, PathBuf)> = plan.inputs.iter().filter_map(input_file).collect();
+    let warm_start = plan.options.learner.warm_start.as_deref().and_then(|name| std::fs::canonicalize(name).ok());
+    taken.extend(warm_start.map(|file| (WARM_START, file)));
     for (flag, path) in named.into_iter().filter_map(|(flag, path)| Some((flag, path.as_deref()?))) {
         let Some(file) = file_of(path)? else { continue };
-        if let Some((other, _)) = taken.iter().find(|(_, known)| *known == file) {
+        // A model may be trained on in its place: it has been read, and is replaced as a whole at the end.
+        let may_be = |other: &str| flag == "--model" && other == WARM_START;
+        if let Some((other, _)) = taken.iter().find(|(other, known)| *known == file && !may_be(other)) {
             return Err(Error::usage(format!(
                 "{flag} {} would overwrite {other}: give each its own name",
                 path.display()
@@ -45,6 +49,9 @@ pub fn check(plan: &Plan) -> Result<()> {
     }
     Ok(())
 }
+
+/// What a model to train on is called where an output would overwrite it.
+const WARM_START: &str = "the model of --warm-start";
 
 fn input_file(input: &Input) -> Option<(&'static str, PathBuf)> {
     let Input::File(path) = input else { return None };

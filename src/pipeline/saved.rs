@@ -21,7 +21,7 @@ pub fn model_of(plan: &Plan, outcome: &Outcome) -> SavedModel {
 /// A plan's job as model files and checkpoints hold it.
 pub(super) fn job_of(plan: &Plan) -> serde_json::Value {
     // Options are structs of text and numbers: JSON can hold them all.
-    serde_json::to_value(learned_by(&plan.options)).unwrap_or_else(|_| json!({}))
+    serde_json::to_value(learned_by(&plan.job())).unwrap_or_else(|_| json!({}))
 }
 
 /// The options that the weights follow from. Where the records came from, what was written and how many threads it
@@ -29,18 +29,29 @@ pub(super) fn job_of(plan: &Plan) -> serde_json::Value {
 fn learned_by(options: &Options) -> Options {
     let source =
         SourceOptions { input: None, generate: None, rows: None, seed: None, format: None, ..options.source.clone() };
-    let learner = LearnerOptions { device: None, threads: None, ..options.learner.clone() };
+    let learner = LearnerOptions { device: None, threads: None, warm_start: None, ..options.learner.clone() };
     Options { source, learner, ..Options::default() }
 }
 
-/// What predicting with a model file needs.
+/// The job that a model file was learned by.
+///
+/// # Errors
+/// A job that this program does not understand.
+pub fn options_of(file: &SavedModel) -> Result<Options> {
+    serde_json::from_value(file.job.clone()).map_err(|cause| damaged("job").because(cause))
+}
+
+fn damaged(what: &str) -> Error {
+    Error::input(format!("the model file's {what} cannot be used: train the model again"))
+}
+
+/// What predicting with a model file needs, and training it on.
 ///
 /// # Errors
 /// A file whose job, columns or scales do not belong together.
 pub fn to_predict(file: SavedModel) -> Result<Saved> {
-    let damaged = |what| Error::input(format!("the model file's {what} cannot be used: train the model again"));
+    let options = options_of(&file)?;
     let schema: Schema = serde_json::from_value(file.schema).map_err(|cause| damaged("columns").because(cause))?;
-    let options: Options = serde_json::from_value(file.job).map_err(|cause| damaged("job").because(cause))?;
     let scaler = Scaler::from_arrays(schema.stride(), &file.scaler).ok_or_else(|| damaged("scales"))?;
     if schema.numeric() != file.model.numeric {
         return Err(damaged("number of numeric columns"));
@@ -48,5 +59,5 @@ pub fn to_predict(file: SavedModel) -> Result<Saved> {
     let (update, batch) = (options.learner.update, options.learner.batch);
     let (update, batch) = (update.unwrap_or(Update::Record), batch.unwrap_or(DEFAULT_BATCH));
     let label = options.source.positive.map_or(LabelRule::Inferred, LabelRule::Positive);
-    Ok(Saved { model: file.model, scaler, schema, label, update, batch })
+    Ok(Saved { model: file.model, scaler, schema, label, update, batch, note: None })
 }

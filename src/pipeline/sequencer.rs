@@ -26,7 +26,8 @@ pub(super) struct Done {
 pub enum End {
     /// At its end.
     Whole,
-    /// Early: an input that could not be read on, or too many rejected records. All before that has been learned.
+    /// Early: an input that could not be read on, or too many rejected records, all before which has been learned; or
+    /// learning that diverged, and the model is of no use.
     Broken(Error),
     /// It was asked to stop.
     Stopped,
@@ -64,8 +65,10 @@ impl Sequencer<'_, '_> {
         let mut clock = StageClock::start("engine");
         let ended = self.feed(&mut clock).and_then(|end| self.close(end));
         let ended = match ended {
-            // The engine has come to its end before it said so.
-            Err(error) if error.kind() == ErrorKind::TooManyRejected => Ok(End::Broken(error)),
+            // The engine has come to its end before it said so, or it cannot go on; what it gave before is good.
+            Err(error) if matches!(error.kind(), ErrorKind::TooManyRejected | ErrorKind::Diverged) => {
+                Ok(End::Broken(error))
+            }
             other => other,
         };
         clock.worked();

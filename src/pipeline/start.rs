@@ -17,12 +17,12 @@ use crate::schema::{Role, Schema};
 use crate::source::chunker::Eager;
 use crate::source::{self, Reading, Source};
 
-/// A model to predict with.
+/// A model to predict with, or to train on.
 #[derive(Debug)]
 pub struct Saved {
     /// Its weights.
     pub model: Model,
-    /// Its scales, which stand still.
+    /// Its scales, which stand still when predicting.
     pub scaler: Scaler,
     /// The columns it learned from.
     pub schema: Schema,
@@ -32,6 +32,8 @@ pub struct Saved {
     pub update: Update,
     /// The micro-batch in which it learned.
     pub batch: usize,
+    /// What the user should know of its use.
+    pub note: Option<String>,
 }
 
 /// A run before its first record.
@@ -82,8 +84,8 @@ pub fn prepare(plan: &Plan, saved: Option<Saved>, stop: &Stop) -> Result<Prepare
         None => columns::inferred(plan, seen)?,
         Some(saved) => (columns::of_model(plan, &saved.schema, seen)?, Vec::new()),
     };
-    let frozen = saved.is_some();
-    let learned = saved.as_ref().map(|saved| (saved.update, saved.batch));
+    let frozen = plan.settings.frozen;
+    let learned = saved.as_ref().filter(|_| frozen).map(|saved| (saved.update, saved.batch));
     let (model, scaler) = match saved {
         Some(saved) => reordered(saved, &schema),
         None => fresh(&plan.settings, &schema),

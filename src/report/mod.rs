@@ -3,7 +3,7 @@
 //! Standard output belongs to data, so nothing here ever writes to it. Siblings: [`summary`] (the end of a run),
 //! [`progress`] (while it lasts), [`verdict`] (which stage held the others up).
 
-mod number;
+pub(crate) mod number;
 pub mod progress;
 pub mod summary;
 pub mod verdict;

@@ -6,7 +6,7 @@
 pub(super) const NOT_AVAILABLE: &str = "n.a.";
 
 /// An integer with a comma between thousands.
-pub(super) fn count(n: u64) -> String {
+pub(crate) fn count(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {

@@ -14,6 +14,7 @@ use super::output;
 use super::tensors::{self, Metadata, Read, Tensor, not_whole};
 use crate::error::{Error, ErrorKind, Result};
 use crate::examples::stride;
+use crate::learner::optimizer::smaller_step;
 use crate::learner::{Model, Optimizer, Penalty};
 use crate::snapshot::Kind;
 
@@ -66,12 +67,14 @@ impl SavedModel {
     /// ```
     pub fn write(&self, path: &Path) -> Result<()> {
         if !is_finite(&self.model) || !self.scaler.iter().all(|(_, values)| values.iter().all(|x| x.is_finite())) {
+            let rate = self.model.optimizer.learning_rate();
             let message = format!(
-                "not writing the model {}: its weights are not finite, since learning diverged; \
-                 try a smaller --learning-rate",
-                path.display()
+                "learning diverged: the model {} is not written, since its weights are not finite numbers; {} instead \
+                 of {rate}",
+                path.display(),
+                smaller_step(rate)
             );
-            return Err(Error::new(ErrorKind::Output, message));
+            return Err(Error::new(ErrorKind::Diverged, message));
         }
         output::replace(path, |to| self.write_to(to))
     }
@@ -341,7 +344,10 @@ mod tests {
         saved.model.table[1][0] = f32::NAN;
         let folder = tempfile::tempdir().unwrap();
         let error = saved.write(&folder.path().join("model")).unwrap_err().to_string();
-        assert!(error.contains("diverged") && error.contains("--learning-rate"), "{error}");
+        assert!(
+            error.contains("diverged") && error.contains("--learning-rate 0.01 (a tenth) instead of 0.1"),
+            "{error}"
+        );
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
         assert!(reason(&bytes_of(&saved)).contains("not finite"));
     }

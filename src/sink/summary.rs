@@ -9,8 +9,10 @@ use serde::{Serialize, Serializer};
 
 use super::output;
 use crate::error::Result;
+use crate::learner::optimizer::smaller_step;
 use crate::learner::{Settings, Update};
 use crate::metric::Metrics;
+use crate::metric::explosion::Explosion;
 
 /// What a run did. Keys up to `stages` are the output contract, in its order; what comes after may grow.
 ///
@@ -188,7 +190,7 @@ impl Summary {
             cores: 1,
             bytes: 0,
             inferred_columns: Vec::new(),
-            warnings: warnings(metrics, settings.frozen),
+            warnings: warnings(metrics, settings),
             frozen: settings.frozen,
         }
     }
@@ -227,12 +229,10 @@ impl Summary {
 }
 
 /// What the figures do not say by themselves.
-fn warnings(metrics: &Metrics, frozen: bool) -> Vec<String> {
+fn warnings(metrics: &Metrics, settings: &Settings) -> Vec<String> {
+    let (frozen, exploded) = (settings.frozen, metrics.explosion.found.filter(|_| !settings.frozen));
     let total = &metrics.total;
     let mut warnings = Vec::new();
-    if metrics.diverged() {
-        warnings.push("learning diverged: a prediction was not a finite number; try a smaller --learning-rate".into());
-    }
     if total.records > 0 && total.labelled == 0 {
         let learned = if frozen { "scored" } else { "learned or scored" };
         warnings.push(format!("no record had a label, so nothing was {learned}; check --label"));
@@ -240,13 +240,23 @@ fn warnings(metrics: &Metrics, frozen: bool) -> Vec<String> {
     match total.calibration.base_rate() {
         Some(0.0) => warnings.push("every label was negative; check --label and --positive".into()),
         Some(1.0) => warnings.push("every label was positive; check --label and --positive".into()),
-        _ if worse_than_constant(metrics) => {
+        _ if exploded.is_none() && worse_than_constant(metrics) => {
             let help = if frozen { "is this the model for it?" } else { "try a smaller --learning-rate" };
             warnings.push(format!("predictions were worse than always saying the base rate; {help}"));
         }
         _ => {}
     }
+    warnings.extend(exploded.map(|found| explosion(&found, settings.optimizer.learning_rate())));
     warnings
+}
+
+fn explosion(found: &Explosion, learning_rate: f32) -> String {
+    let Explosion { record, labelled, log_loss } = found;
+    let advice = smaller_step(learning_rate);
+    format!(
+        "the loss exploded at record {record}: {log_loss:.2} over the next {labelled} labelled records, where guessing \
+         costs 0.69; {advice} instead of {learning_rate}"
+    )
 }
 
 fn worse_than_constant(metrics: &Metrics) -> bool {
@@ -322,12 +332,24 @@ pub(crate) mod tests {
             (&[1.0, 1.0][..], &[f32::NAN, f32::NAN][..], "no record had a label"),
             (&[1.0], &[1.0], "every label was positive"),
             (&[1.0], &[0.0], "every label was negative"),
-            (&[f32::NAN, 0.0], &[0.0, 1.0], "diverged"),
             (&[9.0, -9.0], &[0.0, 1.0], "worse than always saying the base rate"),
         ] {
             let warnings = summary_of(logit, label).warnings;
             assert!(warnings.len() == 1 && warnings[0].contains(word), "{word}: {warnings:?}");
         }
         assert!(summary_of(&[9.0, -9.0], &[1.0, 0.0]).warnings.is_empty());
+    }
+
+    #[test]
+    fn an_exploding_loss_is_named_with_the_step_to_try_instead_of_the_vaguer_warning() {
+        let (logit, label) = ([9.0, -9.0].repeat(3000), [0.0, 1.0].repeat(3000));
+        let warnings = summary_of(&logit, &label).warnings;
+        let expected = "the loss exploded at record 1: 9.00 over the next 6000 labelled records, where guessing costs \
+                        0.69; try --learning-rate 0.01 (a tenth) instead of 0.1";
+        assert_eq!(warnings, [expected]);
+        let mut metrics = Metrics::default();
+        metrics.add(&logit, &label, &vec![1.0; 6000]);
+        let frozen = Summary::new(&Settings { frozen: true, ..settings() }, &metrics).warnings;
+        assert!(frozen.len() == 1 && frozen[0].contains("is this the model for it?"), "{frozen:?}");
     }
 }

@@ -182,7 +182,11 @@ impl Oracle {
         let Coordinate { a, n } = self.coordinates[j];
         self.coordinates[j].a = match self.settings.optimizer {
             Optimizer::Ftrl { .. } => a + gradient * rate * self.strength(j, n),
-            _ => shrink(a - rate * (gradient + count * l2 * a), count * rate * l1),
+            _ => {
+                // The squared penalty pulls to 0 and never past it.
+                let decay = (rate * count * l2).min(1.0);
+                shrink(a - decay * a - rate * gradient, count * rate * l1)
+            }
         };
     }
 

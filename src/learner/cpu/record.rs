@@ -1,7 +1,8 @@
 //! `--update record` on the CPU: weights move record by record, rates stand still within a micro-batch.
 //!
 //! The first micro-batch folds its rates after 1, 2, 4, 8, ... records: a model that has seen nothing has no rates
-//! worth freezing, and a wide dense model would overshoot. Later ones fold once, at their end.
+//! worth freezing, and a wide dense model would overshoot. The same holds for weights that came from a rule without
+//! such rates. Later ones fold once, at their end.
 //! An example weight of `h` learns the record `h` times in a row: because the step always lies along the rates times
 //! `x`, the logit after each repetition follows from the one before, and the weights are touched once.
 
@@ -58,7 +59,7 @@ mod avx2 {
 #[inline(always)]
 fn learn_rows<R: Rule>(rule: R, model: &mut Model, batch: &MicroBatch, s: &mut Scratch, out: &mut Vec<f32>) {
     s.resize(model.dense_a.len());
-    let warming = model.learned == 0;
+    let warming = model.learned == 0 || rule.is_cold(model.bias);
     let (mut fold_start, mut next_fold) = (0, if warming { 1 } else { batch.rows });
     for row in 0..batch.rows {
         prefetch(&model.table, batch, row + PREFETCHED);

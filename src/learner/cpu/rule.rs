@@ -4,6 +4,7 @@
 //! of the loss with respect to the weight and `c` for the (weighted) number of records that touched it:
 //!
 //! - SGD:     `w <- shrink(w - eta (G + c l2 w), c eta l1)`
+//!   with `w` on the right taken as 0 where `c eta l2 > 1`: the penalty pulls to 0 and never past it
 //! - AdaGrad: `n <- n + G^2`, `eta_j = eta / sqrt(n + eps)`, `w` as for SGD with `eta_j`
 //! - FTRL:    `z <- z + G - w (sqrt(n + G^2) - sqrt(n)) / alpha`, `n <- n + G^2`,
 //!   `w = -shrink(z, l1) / (l2 + (beta + sqrt(n)) / alpha)`
@@ -37,6 +38,9 @@ pub trait Rule: Copy {
 
     /// The same rule after `t` updates; only schedules change.
     fn at(&self, t: u64) -> Self;
+
+    /// Whether the rate of a coordinate adapts and has seen no gradient yet.
+    fn is_cold(&self, slots: [f32; 2]) -> bool;
 }
 
 /// `x` moved towards 0 by `amount`, and no further than 0; what is not a number stays so, to be seen and refused.
@@ -44,6 +48,18 @@ pub trait Rule: Copy {
 pub fn shrink(x: f32, amount: f32) -> f32 {
     let size = x.abs() - amount;
     (if size < 0.0 { 0.0 } else { size }).copysign(x)
+}
+
+/// SGD's and AdaGrad's step of a weight at a given rate.
+///
+/// The squared penalty pulls a weight to 0 and never past it: beyond `rate c l2 = 1` every step would throw it further
+/// to the other side, whatever the data say.
+#[inline(always)]
+fn penalised_step(weight: f32, gradient: f32, rate: f32, count: f32, penalty: Penalty) -> f32 {
+    let strength = count * penalty.l2;
+    let pulled = if rate * strength > 1.0 { 0.0 } else { weight };
+    let pull = gradient + strength * pulled;
+    shrink(pulled - rate * pull, count * rate * penalty.l1)
 }
 
 /// Stochastic gradient descent.
@@ -68,8 +84,7 @@ impl Rule for Sgd {
 
     #[inline(always)]
     fn step(&self, slots: [f32; 2], gradient: f32, rate: f32, count: f32) -> [f32; 2] {
-        let pull = gradient + count * self.penalty.l2 * slots[0];
-        [shrink(slots[0] - rate * pull, count * rate * self.penalty.l1), slots[1]]
+        [penalised_step(slots[0], gradient, rate, count, self.penalty), slots[1]]
     }
 
     #[inline(always)]
@@ -93,6 +108,11 @@ impl Rule for Sgd {
         }
         Self { rate: scheduled_rate(self.learning_rate, self.power_t, t), ..*self }
     }
+
+    #[inline(always)]
+    fn is_cold(&self, _slots: [f32; 2]) -> bool {
+        false
+    }
 }
 
 /// AdaGrad.
@@ -115,8 +135,7 @@ impl Rule for AdaGrad {
 
     #[inline(always)]
     fn step(&self, slots: [f32; 2], gradient: f32, rate: f32, count: f32) -> [f32; 2] {
-        let pull = gradient + count * self.penalty.l2 * slots[0];
-        [shrink(slots[0] - rate * pull, count * rate * self.penalty.l1), slots[1]]
+        [penalised_step(slots[0], gradient, rate, count, self.penalty), slots[1]]
     }
 
     #[inline(always)]
@@ -138,6 +157,11 @@ impl Rule for AdaGrad {
     #[inline(always)]
     fn at(&self, _t: u64) -> Self {
         *self
+    }
+
+    #[inline(always)]
+    fn is_cold(&self, slots: [f32; 2]) -> bool {
+        slots[1] == 0.0
     }
 }
 
@@ -194,6 +218,11 @@ impl Rule for Ftrl {
     fn at(&self, _t: u64) -> Self {
         *self
     }
+
+    #[inline(always)]
+    fn is_cold(&self, slots: [f32; 2]) -> bool {
+        slots[1] == 0.0
+    }
 }
 
 /// Runs `$body` with `$rule` being the arithmetic of `$optimizer`.
@@ -235,4 +264,26 @@ pub fn ftrl(learning_rate: f32, beta: f32, penalty: Penalty) -> Ftrl {
 /// The weight that two stored floats stand for.
 pub fn weight_of(optimizer: Optimizer, penalty: Penalty, slots: [f32; 2]) -> f32 {
     with_rule!(optimizer, penalty, rule => rule.weight(slots))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_squared_penalty_never_carries_a_weight_past_0(w in -10.0..10.0f32, rate in 1e-6..1e3f32, l2 in 0.0..1e6f32,
+            count in prop_oneof![Just(1.0f32), 0.0..1e4f32]) {
+            let [kept, _] = sgd(rate, 0.0, Penalty { l1: 0.0, l2 }).step([w, 0.0], 0.0, rate, count);
+            prop_assert!(kept.abs() <= w.abs() && kept * w >= 0.0, "{w} became {kept}");
+        }
+
+        #[test]
+        fn below_that_the_step_is_the_formula_s_to_the_bit(w in -10.0..10.0f32, g in -5.0..5.0f32, l2 in 0.0..5.0f32) {
+            let penalty = Penalty { l1: 0.125, l2 };
+            let [stepped, _] = adagrad(0.1, penalty).step([w, 4.0], g, 0.05, 3.0);
+            prop_assert_eq!(stepped, shrink(w - 0.05 * (g + 3.0 * l2 * w), 3.0 * 0.05 * 0.125));
+        }
+    }
 }

@@ -396,7 +396,8 @@ mod tests {
     }
 
     fn through_engine(learner: Box<dyn Learner>) -> (Vec<Scored>, Model) {
-        let mut engine = Engine::new(batcher(), learner, MaxRejected::parse("0").unwrap());
+        let mut engine =
+            Engine::new(batcher(), learner, settings(OPTIMIZERS[1], false), MaxRejected::parse("0").unwrap());
         let mut handed = Handed::default();
         for k in 0..BATCHES {
             engine.push(&chunk(k), &mut handed).unwrap();
