@@ -4,8 +4,7 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use crate::config::Plan;
-use crate::error::{Error, ErrorKind, Result};
-use crate::pipeline::checkpoints::advice;
+use crate::error::Result;
 use crate::pipeline::summary::{roles, times};
 use crate::pipeline::{End, Status};
 use crate::report;
@@ -78,13 +77,5 @@ pub(super) fn ended(end: End) -> Result<()> {
     match end {
         End::Whole | End::Stopped => Ok(()),
         End::Broken(error) => Err(error),
-    }
-}
-
-/// Says, before the error of a run, what its checkpoints have kept of it.
-pub(super) fn what_is_kept(plan: &Plan, error: &Error) {
-    let begun = matches!(error.kind(), ErrorKind::Output | ErrorKind::Device | ErrorKind::Internal);
-    if let Some(checkpoint) = plan.checkpoint.as_ref().filter(|_| begun) {
-        super::say(&format!("{}\n", advice(&checkpoint.folder)));
     }
 }

@@ -34,8 +34,7 @@ pub(super) fn run(args: TrainArgs) -> Result<()> {
 
     let mut progress = show::progress(&plan, args.verbosity.quiet);
     let stop = signals::stop_by_signal();
-    let ran = pipeline::run(&plan, saved, &stop, &mut |status| progress.observe(status));
-    let outcome = ran.inspect_err(|error| show::what_is_kept(&plan, error))?;
+    let outcome = pipeline::run(&plan, saved, &stop, &mut |status| progress.observe(status))?;
     progress.finish();
 
     let summary = summary::of(&plan, &outcome);

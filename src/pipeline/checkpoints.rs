@@ -125,20 +125,16 @@ impl Keeper {
     }
 }
 
-/// What to do after an error, where the run has checkpoints.
-///
-/// ```
-/// let folder = tempfile::tempdir().unwrap();
-/// assert!(tidemill::pipeline::checkpoints::advice(folder.path()).contains("no checkpoint"));
-/// ```
-pub fn advice(folder: &Path) -> String {
-    match crate::checkpoint::store::file_of(folder) {
+/// The error that a run under way ended with, and what its checkpoints have kept of it.
+pub(super) fn with_what_is_kept(error: Error, folder: &Path) -> Error {
+    let advice = match crate::checkpoint::store::file_of(folder) {
         Ok(newest) => format!(
-            "nothing is lost up to the checkpoint {}: mend this, then run the same command with --resume",
+            "nothing is lost up to the checkpoint {}: mend this, then go on with the same command and --resume",
             newest.display()
         ),
-        Err(_) => "there is no checkpoint yet: mend this, then run the same command again".into(),
-    }
+        Err(_) => "there is no checkpoint yet: mend this, then give the same command again, with --resume".into(),
+    };
+    Error::new(error.kind(), format!("{error}; {advice}"))
 }
 
 /// Stands in for the keeper's own error.

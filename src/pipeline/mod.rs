@@ -8,7 +8,7 @@
 //! run as a model file and back) and [`summary`] (a run in numbers).
 
 mod background;
-pub mod checkpoints;
+mod checkpoints;
 mod columns;
 pub mod flow;
 pub mod outlet;
@@ -27,12 +27,13 @@ use std::time::{Duration, Instant};
 use crate::checkpoint::Header;
 use crate::config::Plan;
 use crate::engine::{Counts, Engine};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::learner::{LostDevice, Model, Settings};
 use crate::metric::Metrics;
 use crate::scaler::Scaler;
 use crate::schema::{Role, Schema};
 use crate::source::Input;
+use checkpoints::with_what_is_kept;
 use outlet::Outlet;
 pub use sequencer::End;
 use sequencer::Watch;
@@ -132,7 +133,11 @@ pub fn run(plan: &Plan, saved: Option<Saved>, stop: &Stop, observe: Observe<'_>)
     observe(Status { counts, metrics, elapsed: before, stages: &[], inferred: &inferred, notes: &notes });
     let checkpoints = kept.map(|kept| (kept.every, header, kept.store));
     let ready = Ready { source, head, schema: &schema, outlet, checkpoints };
-    let ended = flow::run(plan, ready, &mut engine, stop, Watch { started, before, observe })?;
+    let ended = flow::run(plan, ready, &mut engine, stop, Watch { started, before, observe });
+    let ended = ended.map_err(|error| match &plan.checkpoint {
+        Some(checkpoint) if error.kind() != ErrorKind::ClosedPipe => with_what_is_kept(error, &checkpoint.folder),
+        _ => error,
+    })?;
 
     Ok(Outcome {
         counts: engine.counts().clone(),

@@ -105,9 +105,13 @@ fn difference(name: &str, then: &Value, now: &Value) -> Option<String> {
             .into_iter()
             .find_map(|inner| difference(&known(inner), &value(before, inner), &value(after, inner)));
     }
-    (then != now).then(|| {
-        format!("--{name} was {} and is {now}", if then.is_null() { "not given".into() } else { then.to_string() })
-    })
+    let written = |value: &Value| match value {
+        Value::Null => "not given".to_owned(),
+        // Parameters are 32-bit floats: their digits as such, not as 64-bit ones.
+        Value::Number(number) if number.is_f64() => (number.as_f64().unwrap_or_default() as f32).to_string(),
+        other => other.to_string(),
+    };
+    (then != now).then(|| format!("--{name} was {} and is {}", written(then), written(now)))
 }
 
 #[cfg(test)]
@@ -118,10 +122,10 @@ mod tests {
     #[test]
     fn the_first_difference_is_named_as_on_the_command_line() {
         let settings =
-            json!({"update": "record", "optimizer": {"name": "adagrad", "learning_rate": 0.1}, "batch": 256});
+            json!({"update": "record", "optimizer": {"name": "adagrad", "learning_rate": 0.1_f32}, "batch": 256});
         assert_eq!(difference("", &settings, &settings), None);
         let mut other = settings.clone();
-        other["optimizer"]["learning_rate"] = json!(0.2);
+        other["optimizer"]["learning_rate"] = json!(0.2_f32);
         assert_eq!(difference("", &settings, &other).unwrap(), "--learning-rate was 0.1 and is 0.2");
         other["optimizer"]["name"] = json!("sgd");
         assert_eq!(difference("", &settings, &other).unwrap(), "--optimizer was \"adagrad\" and is \"sgd\"");

@@ -27,7 +27,7 @@ pub fn of(plan: &Plan, outcome: &Outcome) -> Summary {
         ..Summary::new(&outcome.settings, &outcome.metrics)
     };
     summary.warnings.splice(..0, outcome.lost_device.iter().map(|lost| lost.note.clone()));
-    if counts.records == 0 {
+    if counts.records == 0 && !matches!(outcome.end, End::Stopped) {
         summary.warnings.push("the input has no records behind its header, so nothing was learned or predicted".into());
     }
     if counts.rejected > 0 && plan.outputs.rejected.is_none() && matches!(outcome.end, End::Whole) {

@@ -8,8 +8,7 @@ use std::collections::BTreeMap;
 use crate::program::Folder;
 
 /// Keys of a summary that say how long it took and on how many threads: the only ones in which two equal runs differ.
-const TIMES: [&str; 7] =
-    ["elapsed_s", "records_per_s", "bytes_per_s", "bottleneck", "stages", "threads", "cores"];
+const TIMES: [&str; 7] = ["elapsed_s", "records_per_s", "bytes_per_s", "bottleneck", "stages", "threads", "cores"];
 
 /// Options that write every output under names that begin with `name`.
 pub fn outputs(name: &str) -> String {

@@ -86,7 +86,8 @@ pub fn ended(mut command: Command) -> Ended {
     of(command.output().unwrap())
 }
 
-fn of(output: std::process::Output) -> Ended {
+/// What a process left behind. Whatever the input, it never panics.
+pub fn of(output: std::process::Output) -> Ended {
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!stderr.contains("panicked"), "{stderr}");
     Ended { code: output.status.code(), stdout: output.stdout, stderr }
