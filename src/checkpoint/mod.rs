@@ -2,9 +2,27 @@
 //!
 //! A file is safetensors with a checksum at its end: the words of [`Header`], and the arrays that the engine's parts
 //! have put into a [`State`]. It holds all that learning goes on from, so that it can stand for a model too. What is
-//! damaged, of another version or another program is refused with the reason. Sibling: [`store`], the folder.
+//! damaged, of another version or another program is refused with the reason. Siblings: [`store`], the folder, and
+//! [`stored`], what a path stands for.
+//!
+//! Metadata: `format`, `version` (of the layout), `tidemill` (which wrote it) and `checkpoint`, the [`Header`] as JSON.
+//! Arrays, one dimension each, named after the part that saved them:
+//!
+//! | part | arrays |
+//! |---|---|
+//! | `scaler` | `rows`; by numeric column `count`, `shift`, `sum`, `squares` |
+//! | `labels` | `settled`: how negatives are written, the first record that told it, the first 1 |
+//! | `micro_batch` | the records that wait: `rows`, `dense`, `row_start`, `hash`, `value`, `label`, `weight`, `record`, `id`, `id_end` |
+//! | `model` | `steps`, `bias`, `dense_a`, `dense_b`; of the table only blocks in use: `table`, `blocks` |
+//! | `metrics` | `total.*`, `since_last.*`, `auc` with `auc_bins` (bins in use), `last` |
+//! | `explosion` | `window`, `sums`, `found`, `found_log_loss` |
+//! | `counts` | `records` (with rejected ones and bytes), `by_reason`, `best_loss`, `best_loss_records` |
+//! | `position` | `places`: input, offset, and what the fingerprint before it covers |
+//!
+//! `checksum` is the last array: XXH3 of every byte before it. Files of earlier layouts are kept in `tests/formats/`.
 
 pub mod store;
+pub mod stored;
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -27,7 +45,7 @@ pub use store::Store;
 /// The word that marks a file as ours.
 const FORMAT: &str = "tidemill-checkpoint";
 /// Version of the layout that is written.
-const VERSION: &str = "1";
+pub const VERSION: &str = "1";
 
 /// A run as it stands between two chunks.
 #[derive(Debug)]
@@ -122,18 +140,23 @@ impl Checkpoint {
     /// # Errors
     /// A diverged model.
     pub fn check_finite(&self) -> Result<()> {
-        let learned = |array: &&Array| array.name.starts_with("model/") || array.name.starts_with("scaler/");
-        match self.state.arrays().iter().filter(learned).find(|array| !is_finite(array)) {
+        match self.not_finite() {
             None => Ok(()),
-            Some(array) => Err(Error::new(
+            Some(name) => Err(Error::new(
                 ErrorKind::Diverged,
                 format!(
-                    "not writing a checkpoint of a model that has diverged (`{}` holds what is not a finite number): \
-                     start again with a smaller --learning-rate",
-                    array.name
+                    "not writing a checkpoint of a model that has diverged (`{name}` holds what is not a finite \
+                     number): start again with a smaller --learning-rate"
                 ),
             )),
         }
+    }
+
+    /// The first array of weights or scales that holds what is not a finite number.
+    fn not_finite(&self) -> Option<&str> {
+        let learned = |array: &&Array| array.name.starts_with("model/") || array.name.starts_with("scaler/");
+        let found = self.state.arrays().iter().filter(learned).find(|array| !is_finite(array));
+        found.map(|array| array.name.as_str())
     }
 }
 
@@ -246,7 +269,7 @@ pub(crate) mod tests {
         Checkpoint { header, state }
     }
 
-    fn bytes_of(checkpoint: &Checkpoint) -> Vec<u8> {
+    pub(crate) fn bytes_of(checkpoint: &Checkpoint) -> Vec<u8> {
         let mut bytes = Vec::new();
         checkpoint.write_to(&mut bytes).unwrap();
         bytes

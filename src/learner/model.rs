@@ -127,12 +127,13 @@ impl Snapshot for Model {
             updates,
             learned,
         } = self;
-        [*updates, *learned] = from.numbers("steps")?;
+        [*updates, *learned] = from.counts("steps")?;
         *bias = from.numbers("bias")?;
         *dense_a = from.exactly("dense_a", dense_a.len())?;
         *dense_b = from.exactly("dense_b", dense_b.len())?;
         let size = BLOCK.min(table.len());
         let touched: Vec<u32> = from.get("blocks")?;
+        from.check("blocks", touched.is_sorted_by(|before, after| before < after))?;
         let slots: Vec<f32> = from.exactly("table", touched.len() * size * 2)?;
         table.fill([0.0; 2]);
         for (&number, block) in touched.iter().zip(bytemuck::cast_slice(&slots).chunks_exact(size)) {
