@@ -10,15 +10,16 @@ use tidemill::checkpoint::store::file_of;
 use tidemill::sink::model::SavedModel;
 use tidemill::source::synthetic::Generator;
 
-const ROLES: &str = "--label click --time time --categorical user,ad,site --device cpu --hash-bits 10";
+const ROLES: &str = "--label click --time time --device cpu --hash-bits 10";
 
 /// A folder with clicks, two of them rejected, the model after them and a folder of checkpoints; `records` in all.
 fn trained(records: u64, optimizer: &str) -> Folder {
     let folder = Folder::new();
     let text = stream(Generator::Clicks, records - 2);
-    folder.file("clicks.csv", text + "too,few\n0,0,not a number,0,0,0,0,0,1\n");
-    let line =
-        format!("{ROLES} --numeric price,position --batch 128 --max-rejected 50 --optimizer {optimizer} --quiet");
+    folder.file("clicks.csv", text + "too,few\n0,0,u,a,s,d,p,not a number,1\n");
+    let line = format!(
+        "{ROLES} --numeric price,hour --categorical user,ad,site,device,position --batch 128 --max-rejected 50 --optimizer {optimizer} --quiet"
+    );
     folder.run(&format!("train clicks.csv {line} --model model --checkpoint kept --predictions p.csv")).fine();
     folder
 }

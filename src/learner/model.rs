@@ -88,18 +88,9 @@ impl Snapshot for Model {
     const PART: &'static str = "model";
 
     fn save(&self, to: &mut Saving<'_>) {
-        let Self {
-            numeric: _,
-            hash_bits: _,
-            optimizer: _,
-            penalty: _,
-            dense_a,
-            dense_b,
-            bias,
-            table,
-            updates,
-            learned,
-        } = self;
+        let Self { numeric, hash_bits, optimizer: _, penalty: _, dense_a, dense_b, bias, table, updates, learned } =
+            self;
+        to.put("shape", &[*numeric as u64, u64::from(*hash_bits)]);
         to.put("steps", &[*updates, *learned]);
         to.put("bias", bias);
         to.put("dense_a", dense_a);
@@ -115,18 +106,9 @@ impl Snapshot for Model {
     }
 
     fn restore(&mut self, from: &Restoring<'_>) -> Result<()> {
-        let Self {
-            numeric: _,
-            hash_bits: _,
-            optimizer: _,
-            penalty: _,
-            dense_a,
-            dense_b,
-            bias,
-            table,
-            updates,
-            learned,
-        } = self;
+        let Self { numeric, hash_bits, optimizer: _, penalty: _, dense_a, dense_b, bias, table, updates, learned } =
+            self;
+        from.check("shape", from.counts("shape")? == [*numeric as u64, u64::from(*hash_bits)])?;
         [*updates, *learned] = from.counts("steps")?;
         *bias = from.numbers("bias")?;
         *dense_a = from.exactly("dense_a", dense_a.len())?;
