@@ -15,10 +15,13 @@ use tidemill::error::Result;
 use tidemill::examples::{Examples, LabelToken, MicroBatch, Scored, stride};
 use tidemill::learner::{Model, Optimizer, Penalty, Settings, Shape, Update, cpu};
 use tidemill::metric::Metrics;
-use tidemill::record::{LossSum, Place, Position, Reason, Rejected};
+use tidemill::record::{self, LossSum, Place, Position, Reason, Rejected};
 use tidemill::scaler::Scaler;
 use tidemill::schema::Schema;
 use tidemill::snapshot::{Array, Kind, Snapshot, State};
+use tidemill::source::chunker::Eager;
+use tidemill::source::synthetic::Generator;
+use tidemill::source::{Input, Reading, Source};
 
 /// Saved, restored into `fresh`, and saved again gives the same bytes, with a file between too.
 fn restored<S: Snapshot>(part: &S, mut fresh: S) -> S {
@@ -45,9 +48,14 @@ fn state_of<S: Snapshot>(part: &S) -> State {
 fn through_file(state: State) -> State {
     let mut bytes = Vec::new();
     let arrays = sorted(&state);
-    Checkpoint { header: header(), state }.write_to(&mut bytes).unwrap();
+    let mut counts = Counts::default();
+    let header = match state.restore(&mut counts) {
+        Ok(()) => Header { records: counts.records, ..header() },
+        Err(_) => header(), // the state of a part alone
+    };
+    Checkpoint { header: header.clone(), state }.write_to(&mut bytes).unwrap();
     let read = Checkpoint::from_bytes(&bytes).unwrap();
-    assert_eq!((&read.header, sorted(&read.state)), (&header(), arrays));
+    assert_eq!((read.header, sorted(&read.state)), (header, arrays));
     read.state
 }
 
@@ -511,6 +519,34 @@ proptest! {
             let pushed = chunks[1..].iter().try_for_each(|chunk| engine.push(&chunk.examples(), &mut seen));
             let _ = pushed.and_then(|()| engine.save(&mut state, &mut seen)).and_then(|()| engine.finish(&mut seen));
             let _ = (engine.metrics().auc.value(), engine.metrics().total.calibration.base_rate());
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn a_position_of_other_inputs_is_refused_or_read_on_from(
+        numbers in prop::collection::vec(prop_oneof![0..3u64, 0..40u64, any::<u64>()], 0..13),
+        is_synthetic in any::<bool>(),
+    ) {
+        let mut state = State::default();
+        let bytes = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+        state.push(Array { name: "position/places".into(), kind: Kind::U64, bytes });
+        let mut position = Position::default();
+        if state.restore(&mut position).is_ok() {
+            let folder = tempfile::tempdir().unwrap();
+            let inputs = ["a.csv", "b.csv"].map(|name| folder.path().join(name));
+            inputs.iter().for_each(|path| std::fs::write(path, "y,x\n1,2\n0,3\n1,4").unwrap());
+            let mut inputs = inputs.map(Input::File).to_vec();
+            if is_synthetic {
+                inputs.insert(0, Input::Synthetic { generator: Generator::Hyperplane, rows: 3, seed: 1 });
+            }
+            let reading = Reading { delimiter: b',', eager: Eager::AfterFirst, fingerprints: true, chunk: 10 };
+            if let Ok(mut source) = Source::resume(inputs, reading, &position) {
+                while let Ok(Some(_)) = source.next_chunk(record::Chunk::default()) {}
+            }
         }
     }
 }

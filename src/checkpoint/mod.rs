@@ -200,7 +200,27 @@ fn version_1(bytes: &[u8], metadata: &Metadata) -> Read<Checkpoint> {
     for (name, view) in named {
         state.push(array(name, &view)?);
     }
+    check_agreement(&header, &state)?;
     Ok(Checkpoint { header, state })
+}
+
+/// Sees to it that the header says nothing else than the arrays, and that a run can go on from it; an array that is
+/// missing is named where it is needed.
+fn check_agreement(header: &Header, state: &State) -> Read<()> {
+    let first = |name: &str| {
+        let array = state.arrays().iter().find(|array| array.name == name && array.kind == Kind::U64)?;
+        array.bytes.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
+    };
+    let holds = [
+        ("records", first("counts/records").is_none_or(|records| records == header.records)),
+        ("first_version", first("model/steps").is_none_or(|updates| updates >= header.first_version)),
+        ("batch", header.settings.batch > 0),
+        ("chunk_bytes", header.chunk_bytes > 0),
+    ];
+    match holds.into_iter().find(|(_, holds)| !holds) {
+        None => Ok(()),
+        Some((name, _)) => Err(format!("its metadata `{name}` does not fit its arrays")),
+    }
 }
 
 fn tensor(array: &Array) -> Tensor<'_> {
@@ -317,6 +337,25 @@ pub(crate) mod tests {
         assert!(matches!(&newer, Damage::Foreign(why) if why.contains("version 2") && why.contains("reads version 1")));
         let other = with("tidemill-checkpoint", "tidemill-checkpaint");
         assert!(matches!(&other, Damage::Foreign(why) if why.contains("not a tidemill-checkpoint")));
+    }
+
+    #[test]
+    fn a_header_that_does_not_fit_the_arrays_is_refused() {
+        let reason = |change: &dyn Fn(&mut Header)| {
+            let mut checkpoint = example(10);
+            for (name, number) in [("counts/records", 10_u64), ("model/steps", 8)] {
+                let bytes = number.to_le_bytes().to_vec();
+                checkpoint.state.push(Array { name: name.into(), kind: Kind::U64, bytes });
+            }
+            change(&mut checkpoint.header);
+            Checkpoint::from_bytes(&bytes_of(&checkpoint)).err()
+        };
+        assert_eq!(reason(&|header| header.first_version = 8), None);
+        let foreign = |name: &str| Some(Damage::Foreign(format!("its metadata `{name}` does not fit its arrays")));
+        assert_eq!(reason(&|header| header.records = 11), foreign("records"));
+        assert_eq!(reason(&|header| header.first_version = 9), foreign("first_version"));
+        assert_eq!(reason(&|header| header.settings.batch = 0), foreign("batch"));
+        assert_eq!(reason(&|header| header.chunk_bytes = 0), foreign("chunk_bytes"));
     }
 
     #[test]

@@ -154,8 +154,11 @@ pub fn newest_in(folder: &Path) -> Result<Found> {
 /// A file that cannot be used, with the reason.
 type Damaged = (PathBuf, String);
 
-/// The newest whole checkpoint of a folder, and the damaged ones before it.
-fn newest_whole(folder: &Path) -> Result<(Option<(PathBuf, Checkpoint)>, Vec<Damaged>)> {
+/// A file that can be used, with what it holds.
+type Whole = (PathBuf, Checkpoint);
+
+/// The newest whole checkpoint of a folder, and the damaged ones that are newer.
+fn newest_whole(folder: &Path) -> Result<(Option<Whole>, Vec<Damaged>)> {
     let mut damaged = Vec::new();
     let mut files = list(folder)?.into_iter();
     let mut lists = 1;
