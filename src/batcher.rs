@@ -128,6 +128,6 @@ impl Snapshot for Batcher {
         from.restore(labels)?;
         from.restore(filling)?;
         let fits = filling.rows < *size && filling.dense.len() == filling.rows * *stride;
-        if fits { Ok(()) } else { Err(from.broken("filling")) }
+        from.check("filling", fits)
     }
 }

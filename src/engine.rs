@@ -272,11 +272,15 @@ impl Snapshot for Counts {
 
     fn restore(&mut self, from: &Restoring<'_>) -> Result<()> {
         let Self { records, rejected, by_reason, bytes, best_loss } = self;
-        [*records, *rejected, *bytes] = from.numbers("records")?;
+        [*records, *rejected, *bytes] = from.counts("records")?;
         let counts: Vec<u64> = from.get("by_reason")?; // reasons that came later are missing, and have not occurred
+        let sum = counts.iter().try_fold(0_u64, |sum, &count| sum.checked_add(count));
+        let is_whole = counts.len() <= Reason::ALL.len() && sum == Some(*rejected);
+        from.check("by_reason", is_whole && *rejected <= *records)?;
         *by_reason = Reason::ALL.into_iter().zip(counts).filter(|(_, count)| *count > 0).collect();
         let (loss, of) = (from.get::<f64>("best_loss")?, from.get::<u64>("best_loss_records")?);
         *best_loss = loss.first().zip(of.first()).map(|(&loss, &records)| LossSum { loss, records });
-        Ok(())
+        let is_one = loss.len() == of.len() && loss.len() <= 1;
+        from.check("best_loss_records", is_one && of.iter().all(|&records| records <= u64::MAX / 2))
     }
 }

@@ -197,17 +197,20 @@ impl Snapshot for MicroBatch {
 
     fn restore(&mut self, from: &Restoring<'_>) -> Result<()> {
         let Self { rows, dense, row_start, hash, value, label, weight, record, id, id_end } = self;
-        *rows = from.numbers::<u64, 1>("rows")?[0] as usize;
+        *label = from.get("label")?;
+        *rows = label.len();
+        from.check("rows", from.counts("rows")? == [*rows as u64])?;
         *dense = from.get("dense")?;
         *row_start = from.exactly("row_start", *rows + 1)?;
+        from.check("row_start", row_start.first() == Some(&0) && row_start.is_sorted())?;
         *hash = from.exactly("hash", row_start.last().map_or(0, |&end| end as usize))?;
         *value = from.exactly("value", hash.len())?;
-        *label = from.exactly("label", *rows)?;
         *weight = from.exactly("weight", *rows)?;
         *record = from.exactly("record", *rows)?;
         *id = from.get("id")?;
         *id_end = from.get("id_end")?;
-        Ok(())
+        let (whole, last) = (id_end.len() == *rows || id_end.is_empty(), id_end.last().map_or(0, |&end| end as usize));
+        from.check("id_end", whole && id_end.is_sorted() && last == id.len())
     }
 }
 

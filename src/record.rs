@@ -106,14 +106,13 @@ impl Snapshot for Position {
         let Self { places } = self;
         let numbers = from.get::<u64>("places")?;
         let (all, rest) = numbers.as_chunks();
-        let place = |&[source, offset, covered, fingerprint]: &[u64; 4]| Place {
-            source: source as u32,
-            offset,
-            covered,
-            fingerprint,
+        let place = |&[source, offset, covered, fingerprint]: &[u64; 4]| {
+            let is_place = source < u64::from(u32::MAX) && covered <= offset && offset <= u64::MAX / 2;
+            is_place.then_some(Place { source: source as u32, offset, covered, fingerprint })
         };
-        *places = all.iter().map(place).collect();
-        if rest.is_empty() { Ok(()) } else { Err(from.broken("places")) }
+        *places = all.iter().map(place).collect::<Option<_>>().ok_or_else(|| from.broken("places"))?;
+        let is_in_order = places.is_sorted_by(|before, after| before.source < after.source);
+        from.check("places", rest.is_empty() && is_in_order)
     }
 }
 

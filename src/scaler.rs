@@ -198,7 +198,7 @@ impl Snapshot for Scaler {
 
     fn restore(&mut self, from: &Restoring<'_>) -> Result<()> {
         let Self { rows, count, shift, sum, squares } = self;
-        [*rows] = from.numbers("rows")?;
+        [*rows] = from.counts("rows")?;
         for (name, array) in [("count", count), ("shift", shift), ("sum", sum), ("squares", squares)] {
             *array = from.exactly(name, array.len())?;
         }

@@ -201,8 +201,9 @@ impl Restoring<'_> {
     /// # Errors
     /// As [`Restoring::get`], and for another number of elements.
     pub fn exactly<T: Element>(&self, name: &str, len: usize) -> Result<Vec<T>> {
-        let values = self.get(name)?;
-        if values.len() == len { Ok(values) } else { Err(self.broken(name)) }
+        let values: Vec<T> = self.get(name)?;
+        self.check(name, values.len() == len)?;
+        Ok(values)
     }
 
     /// `N` numbers.
@@ -211,6 +212,23 @@ impl Restoring<'_> {
     /// As [`Restoring::exactly`].
     pub fn numbers<T: Element, const N: usize>(&self, name: &str) -> Result<[T; N]> {
         self.get(name)?.try_into().map_err(|_| self.broken(name))
+    }
+
+    /// `N` counts that can be counted on from: no run comes near half of what 64 bits hold.
+    ///
+    /// # Errors
+    /// As [`Restoring::exactly`], and for counts beyond that.
+    pub fn counts<const N: usize>(&self, name: &str) -> Result<[u64; N]> {
+        let counts: [u64; N] = self.numbers(name)?;
+        if counts.iter().all(|&count| count <= u64::MAX / 2) { Ok(counts) } else { Err(self.broken(name)) }
+    }
+
+    /// Sees to it that an array holds what it may hold.
+    ///
+    /// # Errors
+    /// Where it does not.
+    pub fn check(&self, name: &str, holds: bool) -> Result<()> {
+        if holds { Ok(()) } else { Err(self.broken(name)) }
     }
 
     /// Gives a part of this part what it remembered.

@@ -238,8 +238,8 @@ fn what_cannot_be_opened_is_named() {
     folder.run(&format!("{TRAIN} dangling.csv")).refused(&["dangling.csv", "no such file", "check the name"]);
     folder.run(&format!("{TRAIN} absent.csv")).refused(&["absent.csv", "no such file"]);
     folder.run(&format!("{TRAIN} logs")).refused(&["logs is a folder", "logs/*.csv"]);
-    folder.run("inspect absent").refused(&["cannot read the model absent"]);
-    folder.run("predict --model absent absent.csv").refused(&["cannot read the model absent"]);
+    folder.run("inspect absent").refused(&["cannot read absent"]);
+    folder.run("predict --model absent absent.csv").refused(&["cannot read absent"]);
 }
 
 #[test]

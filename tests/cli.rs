@@ -190,7 +190,7 @@ fn every_command_explains_itself() {
         ("train --help", &["--label", "--max-rejected", "--hash-bits", "[default: 256]", "JOB.toml"]),
         ("predict --help", &["--model", "--predictions", "standard output"]),
         ("generate --help", &["clicks", "hyperplane", "fraud", "ratings", "--seed"]),
-        ("inspect --help", &["MODEL", "--top"]),
+        ("inspect --help", &["MODEL|CHECKPOINT", "--top"]),
         ("devices --help", &["Usage"]),
     ] {
         let help = folder.run(line).fine();

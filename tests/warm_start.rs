@@ -161,7 +161,7 @@ fn a_pipe_is_read_in_the_format_that_the_model_learned() {
 fn what_cannot_be_trained_on_is_refused_with_what_to_do() {
     let folder = with_model();
     let line = "train clicks.csv --device cpu --warm-start";
-    folder.run(&format!("{line} none")).refused(&["cannot read the model none"]);
+    folder.run(&format!("{line} none")).refused(&["cannot read none"]);
     folder.run(&format!("{line} clicks.csv")).refused(&["clicks.csv", "not a safetensors file"]);
     folder.run(&format!("{line} model --hash-bits 13")).refused(&["--hash-bits 13", "write --hash-bits 12"]);
     folder.run(&format!("{line} model --numeric ad")).refused(&["--numeric", "\"ad\"", "train a new model"]);

@@ -2,9 +2,27 @@
 //!
 //! A file is safetensors with a checksum at its end: the words of [`Header`], and the arrays that the engine's parts
 //! have put into a [`State`]. It holds all that learning goes on from, so that it can stand for a model too. What is
-//! damaged, of another version or another program is refused with the reason. Sibling: [`store`], the folder.
+//! damaged, of another version or another program is refused with the reason. Siblings: [`store`], the folder, and
+//! [`stored`], what a path stands for.
+//!
+//! Metadata: `format`, `version` (of the layout), `tidemill` (which wrote it) and `checkpoint`, the [`Header`] as JSON.
+//! Arrays, one dimension each, named after the part that saved them:
+//!
+//! | part | arrays |
+//! |---|---|
+//! | `scaler` | `rows`; by numeric column `count`, `shift`, `sum`, `squares` |
+//! | `labels` | `settled`: how negatives are written, the first record that told it, the first 1 |
+//! | `micro_batch` | the records that wait: `rows`, `dense`, `row_start`, `hash`, `value`, `label`, `weight`, `record`, `id`, `id_end` |
+//! | `model` | `shape`, `steps`, `bias`, `dense_a`, `dense_b`; of the table only blocks in use: `table`, `blocks` |
+//! | `metrics` | `total.*`, `since_last.*`, `auc` with `auc_bins` (bins in use), `last` |
+//! | `explosion` | `window`, `sums`, `found`, `found_log_loss` |
+//! | `counts` | `records` (with rejected ones and bytes), `by_reason`, `best_loss`, `best_loss_records` |
+//! | `position` | `places`: input, offset, and what the fingerprint before it covers |
+//!
+//! `checksum` is the last array: XXH3 of every byte before it. Files of earlier layouts are kept in `tests/formats/`.
 
 pub mod store;
+pub mod stored;
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -27,7 +45,7 @@ pub use store::Store;
 /// The word that marks a file as ours.
 const FORMAT: &str = "tidemill-checkpoint";
 /// Version of the layout that is written.
-const VERSION: &str = "1";
+pub const VERSION: &str = "1";
 
 /// A run as it stands between two chunks.
 #[derive(Debug)]
@@ -122,18 +140,23 @@ impl Checkpoint {
     /// # Errors
     /// A diverged model.
     pub fn check_finite(&self) -> Result<()> {
-        let learned = |array: &&Array| array.name.starts_with("model/") || array.name.starts_with("scaler/");
-        match self.state.arrays().iter().filter(learned).find(|array| !is_finite(array)) {
+        match self.not_finite() {
             None => Ok(()),
-            Some(array) => Err(Error::new(
+            Some(name) => Err(Error::new(
                 ErrorKind::Diverged,
                 format!(
-                    "not writing a checkpoint of a model that has diverged (`{}` holds what is not a finite number): \
-                     start again with a smaller --learning-rate",
-                    array.name
+                    "not writing a checkpoint of a model that has diverged (`{name}` holds what is not a finite \
+                     number): start again with a smaller --learning-rate"
                 ),
             )),
         }
+    }
+
+    /// The first array of weights or scales that holds what is not a finite number.
+    fn not_finite(&self) -> Option<&str> {
+        let learned = |array: &&Array| array.name.starts_with("model/") || array.name.starts_with("scaler/");
+        let found = self.state.arrays().iter().filter(learned).find(|array| !is_finite(array));
+        found.map(|array| array.name.as_str())
     }
 }
 
@@ -177,7 +200,27 @@ fn version_1(bytes: &[u8], metadata: &Metadata) -> Read<Checkpoint> {
     for (name, view) in named {
         state.push(array(name, &view)?);
     }
+    check_agreement(&header, &state)?;
     Ok(Checkpoint { header, state })
+}
+
+/// Sees to it that the header says nothing else than the arrays, and that a run can go on from it; an array that is
+/// missing is named where it is needed.
+fn check_agreement(header: &Header, state: &State) -> Read<()> {
+    let first = |name: &str| {
+        let array = state.arrays().iter().find(|array| array.name == name && array.kind == Kind::U64)?;
+        array.bytes.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
+    };
+    let holds = [
+        ("records", first("counts/records").is_none_or(|records| records == header.records)),
+        ("first_version", first("model/steps").is_none_or(|updates| updates >= header.first_version)),
+        ("batch", header.settings.batch > 0),
+        ("chunk_bytes", header.chunk_bytes > 0),
+    ];
+    match holds.into_iter().find(|(_, holds)| !holds) {
+        None => Ok(()),
+        Some((name, _)) => Err(format!("its metadata `{name}` does not fit its arrays")),
+    }
 }
 
 fn tensor(array: &Array) -> Tensor<'_> {
@@ -246,7 +289,7 @@ pub(crate) mod tests {
         Checkpoint { header, state }
     }
 
-    fn bytes_of(checkpoint: &Checkpoint) -> Vec<u8> {
+    pub(crate) fn bytes_of(checkpoint: &Checkpoint) -> Vec<u8> {
         let mut bytes = Vec::new();
         checkpoint.write_to(&mut bytes).unwrap();
         bytes
@@ -294,6 +337,25 @@ pub(crate) mod tests {
         assert!(matches!(&newer, Damage::Foreign(why) if why.contains("version 2") && why.contains("reads version 1")));
         let other = with("tidemill-checkpoint", "tidemill-checkpaint");
         assert!(matches!(&other, Damage::Foreign(why) if why.contains("not a tidemill-checkpoint")));
+    }
+
+    #[test]
+    fn a_header_that_does_not_fit_the_arrays_is_refused() {
+        let reason = |change: &dyn Fn(&mut Header)| {
+            let mut checkpoint = example(10);
+            for (name, number) in [("counts/records", 10_u64), ("model/steps", 8)] {
+                let bytes = number.to_le_bytes().to_vec();
+                checkpoint.state.push(Array { name: name.into(), kind: Kind::U64, bytes });
+            }
+            change(&mut checkpoint.header);
+            Checkpoint::from_bytes(&bytes_of(&checkpoint)).err()
+        };
+        assert_eq!(reason(&|header| header.first_version = 8), None);
+        let foreign = |name: &str| Some(Damage::Foreign(format!("its metadata `{name}` does not fit its arrays")));
+        assert_eq!(reason(&|header| header.records = 11), foreign("records"));
+        assert_eq!(reason(&|header| header.first_version = 9), foreign("first_version"));
+        assert_eq!(reason(&|header| header.settings.batch = 0), foreign("batch"));
+        assert_eq!(reason(&|header| header.chunk_bytes = 0), foreign("chunk_bytes"));
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub struct Found {
     pub path: PathBuf,
     /// What it holds.
     pub checkpoint: Checkpoint,
-    /// Newer files that could not be used, with the reasons; they have been set aside.
+    /// Newer files that could not be used, with the reasons; [`Store::newest`] has set them aside.
     pub damaged: Vec<String>,
 }
 
@@ -78,24 +78,17 @@ impl Store {
     /// # Errors
     /// Checkpoints none of which is whole, or whose newest is of another program or version.
     pub fn newest(&self) -> Result<Option<Found>> {
-        let mut damaged = Vec::new();
-        for path in list(&self.folder)? {
-            let bytes = fs::read(&path).map_err(|cause| unreadable(&path, cause))?;
-            match Checkpoint::from_bytes(&bytes) {
-                Ok(checkpoint) => {
-                    self.set_aside(&damaged);
-                    let damaged = damaged.into_iter().map(|(path, why)| said(&path, &why)).collect();
-                    return Ok(Some(Found { path, checkpoint, damaged }));
-                }
-                Err(Damage::Broken(reason)) => damaged.push((path, reason)),
-                Err(Damage::Foreign(reason)) => return Err(Error::input(said(&path, &reason))),
+        match newest_whole(&self.folder)? {
+            (Some((path, checkpoint)), damaged) => {
+                self.set_aside(&damaged);
+                Ok(Some(Found { path, checkpoint, damaged: all_said(&damaged) }))
+            }
+            (None, damaged) if damaged.is_empty() => Ok(None),
+            (None, damaged) => {
+                let reasons = all_said(&damaged).join("; ");
+                Err(Error::input(format!("{reasons}; start again with an empty --checkpoint folder")))
             }
         }
-        if damaged.is_empty() {
-            return Ok(None);
-        }
-        let reasons: Vec<_> = damaged.iter().map(|(path, why)| said(path, why)).collect();
-        Err(Error::input(format!("{}; start again with an empty --checkpoint folder", reasons.join("; "))))
     }
 
     /// Writes a checkpoint, whole or not at all, and removes all but the newest few.
@@ -126,7 +119,7 @@ impl Store {
         Ok(())
     }
 
-    fn set_aside(&self, damaged: &[(PathBuf, String)]) {
+    fn set_aside(&self, damaged: &[Damaged]) {
         for (path, _) in damaged {
             let mut name = path.clone().into_os_string();
             name.push(".damaged");
@@ -134,6 +127,55 @@ impl Store {
         }
     }
 }
+
+/// The newest checkpoint in a folder that is whole; nothing is set aside, and a run may be writing to it.
+///
+/// # Errors
+/// A folder without one, or whose newest is of another program or version.
+pub fn newest_in(folder: &Path) -> Result<Found> {
+    let (found, damaged) = newest_whole(folder)?;
+    let damaged = all_said(&damaged);
+    match found {
+        Some((path, checkpoint)) => Ok(Found { path, checkpoint, damaged }),
+        None if damaged.is_empty() => Err(empty(folder)),
+        None => Err(Error::input(format!("{} holds no whole checkpoint: {}", folder.display(), damaged.join("; ")))),
+    }
+}
+
+/// A file that cannot be used, with the reason.
+type Damaged = (PathBuf, String);
+
+/// A file that can be used, with what it holds.
+type Whole = (PathBuf, Checkpoint);
+
+/// The newest whole checkpoint of a folder, and the damaged ones that are newer.
+fn newest_whole(folder: &Path) -> Result<(Option<Whole>, Vec<Damaged>)> {
+    let mut damaged = Vec::new();
+    let mut files = list(folder)?.into_iter();
+    let mut lists = 1;
+    while let Some(path) = files.next() {
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            // A run has removed it since, for a newer one: look again, but not for ever.
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound && lists < LISTS => {
+                lists += 1;
+                files = list(folder)?.into_iter();
+                damaged.clear();
+                continue;
+            }
+            Err(cause) => return Err(unreadable(&path, cause)),
+        };
+        match Checkpoint::from_bytes(&bytes) {
+            Ok(checkpoint) => return Ok((Some((path, checkpoint)), damaged)),
+            Err(Damage::Broken(reason)) => damaged.push((path, reason)),
+            Err(Damage::Foreign(reason)) => return Err(Error::input(said(&path, &reason))),
+        }
+    }
+    Ok((None, damaged))
+}
+
+/// How often a folder is looked at whose files go while they are being read.
+const LISTS: usize = 10;
 
 /// The checkpoint that a path stands for: a file, or the newest one of a folder.
 ///
@@ -144,7 +186,7 @@ pub fn file_of(path: &Path) -> Result<PathBuf> {
         return Ok(path.to_owned());
     }
     let newest = list(path)?.into_iter().next();
-    newest.ok_or_else(|| Error::input(format!("{} holds no checkpoint: name the file, or its folder", path.display())))
+    newest.ok_or_else(|| empty(path))
 }
 
 /// The checkpoints in a folder, the newest first.
@@ -161,6 +203,14 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>> {
     }
     found.sort_by_key(|(records, _)| std::cmp::Reverse(*records));
     Ok(found.into_iter().map(|(_, path)| path).collect())
+}
+
+fn empty(folder: &Path) -> Error {
+    Error::input(format!("{} holds no checkpoint: name the file, or its folder", folder.display()))
+}
+
+fn all_said(damaged: &[Damaged]) -> Vec<String> {
+    damaged.iter().map(|(path, reason)| said(path, reason)).collect()
 }
 
 fn said(path: &Path, reason: &str) -> String {

@@ -33,7 +33,7 @@ enum Command {
     Predict(predict::PredictArgs),
     /// Write a synthetic stream with known truth and drift
     Generate(generate::GenerateArgs),
-    /// Show what is inside a model
+    /// Show what is inside a model or a checkpoint
     Inspect(inspect::InspectArgs),
     /// List the devices that can learn, and their limits
     Devices,

@@ -5,20 +5,20 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Verbosity, show, signals};
+use crate::checkpoint::stored;
 use crate::config::{
     CheckpointOptions, LearnerOptions, Options, OutputOptions, Plan, SourceOptions,
     options::{Format, trimmed},
 };
 use crate::error::Result;
 use crate::pipeline::{self, saved, summary};
-use crate::sink::model::SavedModel;
 use crate::source::Input;
 
 /// Options of `tidemill predict`.
 #[derive(Debug, Args)]
 pub(super) struct PredictArgs {
-    /// The model, as `tidemill train --model` wrote it
-    #[arg(long, value_name = "FILE")]
+    /// The model, as `tidemill train --model` wrote it; or a checkpoint, or a folder of checkpoints
+    #[arg(long, value_name = "FILE|DIR")]
     model: PathBuf,
     /// Files, plain, .gz or .zst, or - for standard input
     #[arg(value_name = "INPUT", required = true)]
@@ -62,7 +62,9 @@ pub(super) struct PredictArgs {
 
 /// Carries the command out.
 pub(super) fn run(args: PredictArgs) -> Result<()> {
-    let saved = saved::to_predict(SavedModel::read(&args.model)?)?;
+    let (file, notes) = stored::open(&args.model)?.into_model()?;
+    let mut saved = saved::to_predict(file)?;
+    saved.note = (!notes.is_empty()).then(|| notes.join("; "));
     let quiet = args.verbosity.quiet;
     let inputs = args.inputs.clone();
     let mut plan = Plan::new(options(args), &inputs)?;

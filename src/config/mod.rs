@@ -12,7 +12,7 @@ use crate::encoder::infer::Named;
 use crate::encoder::label::LabelRule;
 use crate::error::{Error, Result};
 use crate::learner::device::DeviceChoice;
-use crate::learner::{Optimizer, Penalty, Settings, Update};
+use crate::learner::{MAX_HASH_BITS, Optimizer, Penalty, Settings, Update};
 use crate::source::Input;
 pub use checkpoint::{Checkpointing, Every};
 pub use options::{CheckpointOptions, Format, LearnerOptions, OptimizerName, Options, OutputOptions, SourceOptions};
@@ -274,7 +274,7 @@ fn delimiter(format: Option<Format>, inputs: &[Input]) -> u8 {
 
 fn settings(options: &LearnerOptions) -> Result<Settings> {
     let batch = within(options.batch, DEFAULT_BATCH, 1..=1 << 20, "--batch")?;
-    let hash_bits = within(options.hash_bits, DEFAULT_HASH_BITS, 1..=24, "--hash-bits")?;
+    let hash_bits = within(options.hash_bits, DEFAULT_HASH_BITS, 1..=MAX_HASH_BITS, "--hash-bits")?;
     let penalty =
         Penalty { l1: within(options.l1, 0.0, 0.0..=1e6, "--l1")?, l2: within(options.l2, 0.0, 0.0..=1e6, "--l2")? };
     let update = options.update.unwrap_or(Update::Record);

@@ -109,8 +109,8 @@ section! {
         /// Categories share 2^BITS weights, 1 to 24 [default: 18]
         #[arg(long, value_name = "BITS", help_heading = "Learner")]
         hash_bits: u32,
-        /// Train this model on: its weights, scales and version; what is not named is as it was learned
-        #[arg(long, value_name = "MODEL", value_hint = ValueHint::FilePath, help_heading = "Learner")]
+        /// Train this model or checkpoint on: its weights, scales and version; what is not named is as it was learned
+        #[arg(long, value_name = "MODEL|CHECKPOINT", value_hint = ValueHint::AnyPath, help_heading = "Learner")]
         warm_start: String,
         /// auto, cpu, gpu, gpu:INDEX or gpu:NAME [default: auto]
         #[arg(long, help_heading = "Run")]

@@ -21,6 +21,9 @@ pub use optimizer::{Optimizer, Penalty};
 /// Logits are kept within plus and minus this; beyond it a 32-bit probability is 0 or 1.
 pub const MAX_LOGIT: f32 = 30.0;
 
+/// The largest hashed table has 2 to the power of this many weights.
+pub const MAX_HASH_BITS: u32 = 24;
+
 /// The unit of learning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]

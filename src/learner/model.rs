@@ -88,18 +88,9 @@ impl Snapshot for Model {
     const PART: &'static str = "model";
 
     fn save(&self, to: &mut Saving<'_>) {
-        let Self {
-            numeric: _,
-            hash_bits: _,
-            optimizer: _,
-            penalty: _,
-            dense_a,
-            dense_b,
-            bias,
-            table,
-            updates,
-            learned,
-        } = self;
+        let Self { numeric, hash_bits, optimizer: _, penalty: _, dense_a, dense_b, bias, table, updates, learned } =
+            self;
+        to.put("shape", &[*numeric as u64, u64::from(*hash_bits)]);
         to.put("steps", &[*updates, *learned]);
         to.put("bias", bias);
         to.put("dense_a", dense_a);
@@ -115,24 +106,16 @@ impl Snapshot for Model {
     }
 
     fn restore(&mut self, from: &Restoring<'_>) -> Result<()> {
-        let Self {
-            numeric: _,
-            hash_bits: _,
-            optimizer: _,
-            penalty: _,
-            dense_a,
-            dense_b,
-            bias,
-            table,
-            updates,
-            learned,
-        } = self;
-        [*updates, *learned] = from.numbers("steps")?;
+        let Self { numeric, hash_bits, optimizer: _, penalty: _, dense_a, dense_b, bias, table, updates, learned } =
+            self;
+        from.check("shape", from.counts("shape")? == [*numeric as u64, u64::from(*hash_bits)])?;
+        [*updates, *learned] = from.counts("steps")?;
         *bias = from.numbers("bias")?;
         *dense_a = from.exactly("dense_a", dense_a.len())?;
         *dense_b = from.exactly("dense_b", dense_b.len())?;
         let size = BLOCK.min(table.len());
         let touched: Vec<u32> = from.get("blocks")?;
+        from.check("blocks", touched.is_sorted_by(|before, after| before < after))?;
         let slots: Vec<f32> = from.exactly("table", touched.len() * size * 2)?;
         table.fill([0.0; 2]);
         for (&number, block) in touched.iter().zip(bytemuck::cast_slice(&slots).chunks_exact(size)) {

@@ -83,9 +83,9 @@ impl Snapshot for ExplosionWatch {
 
     fn restore(&mut self, from: &Restoring<'_>) -> Result<()> {
         let Self { first_record, labelled, log_loss: LogLoss { loss, weight }, found } = self;
-        [*first_record, *labelled] = from.numbers("window")?;
+        [*first_record, *labelled] = from.counts("window")?;
         [*loss, *weight] = from.numbers("sums")?;
-        let ([record, labelled], [log_loss]) = (from.numbers("found")?, from.numbers("found_log_loss")?);
+        let ([record, labelled], [log_loss]) = (from.counts("found")?, from.numbers("found_log_loss")?);
         *found = (record > 0).then_some(Explosion { record, labelled, log_loss }); // records are numbered from 1
         Ok(())
     }

@@ -175,6 +175,7 @@ impl Snapshot for Metrics {
         total.restore("total", from)?;
         since_last.restore("since_last", from)?;
         let used: Vec<u32> = from.get("auc_bins")?;
+        from.check("auc_bins", used.is_sorted_by(|before, after| before < after))?;
         let sums: Vec<f64> = from.exactly("auc", 2 * used.len())?;
         bins.fill([0.0; 2]);
         for (&bin, &sums) in used.iter().zip(sums.as_chunks().0) {
@@ -195,7 +196,7 @@ impl Tally {
     }
 
     fn restore(&mut self, name: &str, from: &Restoring<'_>) -> Result<()> {
-        let [records, labelled] = from.numbers(&format!("{name}.records"))?;
+        let [records, labelled] = from.counts(&format!("{name}.records"))?;
         let [loss, weight, all, positive, predicted, squared, correct] = from.numbers(&format!("{name}.sums"))?;
         let calibration = Calibration { weight: all, positive, predicted, squared, correct };
         *self = Self { records, labelled, log_loss: LogLoss { loss, weight }, calibration };

@@ -4,11 +4,11 @@ use std::path::Path;
 
 use super::saved;
 use super::start::Saved;
+use crate::checkpoint::stored;
 use crate::config::{Options, Plan};
 use crate::error::Result;
 use crate::learner::{Model, Optimizer, Penalty, Settings};
 use crate::report::number::count;
-use crate::sink::model::SavedModel;
 use crate::source::Input;
 
 /// The plan of a run to train, and the model that it goes on from where `--warm-start` names one.
@@ -17,14 +17,15 @@ use crate::source::Input;
 /// Options that cannot be carried out, or a file that is no model.
 pub fn plan(options: Options) -> Result<(Plan, Option<Saved>)> {
     let Some(path) = options.learner.warm_start.clone() else { return Ok((Plan::new(options, &[])?, None)) };
-    let file = SavedModel::read(Path::new(&path))?;
+    let (file, mut notes) = stored::open(Path::new(&path))?.into_model()?;
     let (base, has_format) = (saved::options_of(&file)?, options.source.format.is_some());
     let mut saved = saved::to_predict(file)?;
     let mut plan = Plan::training_on(options, base, saved.model.hash_bits)?;
     if !has_format && plan.inputs.first() == Some(&Input::Stdin) {
         plan.delimiter = saved.schema.delimiter; // a pipe has no extension that could tell
     }
-    saved.note = Some(note(&saved.model, &plan.settings));
+    notes.push(note(&saved.model, &plan.settings));
+    saved.note = Some(notes.join("; "));
     saved.model = saved.model.for_rule(plan.settings.optimizer, plan.settings.penalty);
     Ok((plan, Some(saved)))
 }

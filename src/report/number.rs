@@ -19,7 +19,7 @@ pub(crate) fn count(n: u64) -> String {
 }
 
 /// A figure with a fixed number of decimals.
-pub(super) fn figure(x: Option<f64>, decimals: usize) -> String {
+pub(crate) fn figure(x: Option<f64>, decimals: usize) -> String {
     x.map_or_else(|| NOT_AVAILABLE.to_owned(), |x| format!("{x:.decimals$}"))
 }
 
@@ -54,7 +54,7 @@ pub(super) fn bytes(n: f64) -> String {
 }
 
 /// A time: `0.42 s`, `12.3 s`, `3 min 05 s`, `2 h 07 min`.
-pub(super) fn duration(seconds: f64) -> String {
+pub(crate) fn duration(seconds: f64) -> String {
     let whole = seconds.round() as u64;
     match whole {
         _ if seconds < 9.995 => format!("{seconds:.2} s"),

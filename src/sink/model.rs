@@ -19,10 +19,10 @@ use crate::learner::{Model, Optimizer, Penalty};
 use crate::snapshot::Kind;
 
 /// The word that marks a file as ours.
-const FORMAT: &str = "tidemill-model";
+pub const FORMAT: &str = "tidemill-model";
 
 /// Version of the file's layout, written and understood.
-const VERSION: &str = "1";
+pub const VERSION: &str = "1";
 
 /// In front of the names of the scales' tensors.
 const SCALER: &str = "scaler.";
@@ -113,7 +113,11 @@ impl SavedModel {
         ])
     }
 
-    fn from_bytes(bytes: &[u8]) -> Read<Self> {
+    /// Takes a file apart.
+    ///
+    /// # Errors
+    /// Why it cannot be used.
+    pub fn from_bytes(bytes: &[u8]) -> Read<Self> {
         let metadata = Metadata::of(bytes, FORMAT, VERSION)?;
         let tensors = SafeTensors::deserialize(bytes).map_err(not_whole)?;
         let model = read_model(&tensors, &metadata)?;

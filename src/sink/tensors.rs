@@ -105,6 +105,19 @@ pub fn not_whole(cause: safetensors::SafeTensorError) -> String {
     format!("it is not a safetensors file, or it was cut short ({cause})")
 }
 
+/// The word by which one of our files says what it is.
+///
+/// # Errors
+/// Why it is none of ours.
+pub fn format_of(bytes: &[u8]) -> Read<String> {
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(not_whole)?;
+    let format = header.metadata().as_ref().and_then(|words| words.get("format"));
+    format.cloned().ok_or_else(|| NOT_OURS.into())
+}
+
+/// What is said of a file of another program.
+const NOT_OURS: &str = "it is a safetensors file, but not one of tidemill";
+
 /// The words of a file that is ours and of a version we know.
 #[derive(Debug)]
 pub struct Metadata(HashMap<String, String>);
@@ -117,7 +130,7 @@ impl Metadata {
         match metadata.0.get("format") {
             Some(found) if found == format => metadata.of_version(version),
             Some(found) => Err(format!("it is a {found}, not a {format}")),
-            None => Err("it is a safetensors file, but not one of tidemill".into()),
+            None => Err(NOT_OURS.into()),
         }
     }
 

@@ -1,40 +1,21 @@
-//! `tidemill inspect`: show what is inside a model.
-
-use std::io::Write;
-use std::path::PathBuf;
-
-use clap::Args;
+//! What a model has learned: takes one, gives its rule, columns, hashed table, largest numeric weights and job as text.
 
 use crate::config::Options;
 use crate::error::{Error, Result};
 use crate::schema::{Role, Schema};
 use crate::sink::model::SavedModel;
 
-/// Options of `tidemill inspect`.
-#[derive(Debug, Args)]
-pub(super) struct InspectArgs {
-    /// The model, as `tidemill train --model` wrote it
-    #[arg(value_name = "MODEL")]
-    model: PathBuf,
-    /// Numeric columns to show, by absolute weight
-    #[arg(long, default_value_t = 10)]
-    top: usize,
-}
-
-/// Carries the command out.
-pub(super) fn run(args: &InspectArgs) -> Result<()> {
-    let saved = SavedModel::read(&args.model)?;
-    let damaged = |cause| Error::input("the model file's columns or job cannot be read: train it again").because(cause);
+/// The text, each line ended; `top` numeric columns are shown.
+pub(super) fn text(saved: &SavedModel, top: usize) -> Result<String> {
+    let damaged = |cause| Error::input("the model's columns or job cannot be read: train it again").because(cause);
     let schema: Schema = serde_json::from_value(saved.schema.clone()).map_err(damaged)?;
     let options: Options = serde_json::from_value(saved.job.clone()).map_err(damaged)?;
     let job = toml::to_string(&options).map_err(|cause| damaged_job(&cause))?;
-
-    let text = [overview(&saved), columns(&schema), hashed(&saved), numeric(&saved, &schema, args.top), job].join("\n");
-    std::io::stdout().lock().write_all(text.as_bytes()).map_err(|cause| Error::output("standard output", cause))
+    Ok([overview(saved), columns(&schema), hashed(saved), numeric(saved, &schema, top), job].join("\n"))
 }
 
 fn damaged_job(cause: &toml::ser::Error) -> Error {
-    Error::input(format!("the model file's job cannot be shown: {cause}"))
+    Error::input(format!("the model's job cannot be shown: {cause}"))
 }
 
 fn overview(saved: &SavedModel) -> String {
