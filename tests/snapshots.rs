@@ -129,7 +129,7 @@ fn count() -> impl Strategy<Value = u64> {
 }
 
 prop_compose! {
-    /// A table in blocks, some of them blank, some of nothing but negative zeros.
+    /// A table in groups, some of them blank, some of nothing but negative zeros.
     fn model()(
         numeric in 0..40usize,
         hash_bits in 0..13u32,
@@ -571,8 +571,8 @@ fn numbers_that_cannot_be_are_refused_by_name() {
         ("micro_batch/row_start", 1, u64::MAX),
         ("micro_batch/id_end", 0, 5),
         ("micro_batch/id_end", 2, 7),
-        ("model/blocks", 0, 2),
-        ("model/blocks", 0, 1),
+        ("model/touched", 0, u64::MAX),
+        ("model/touched", 0, 0),
         ("model/shape", 1, 63),
         ("model/steps", 0, u64::MAX),
         ("scaler/rows", 0, u64::MAX),

@@ -13,7 +13,7 @@
 //! | `scaler` | `rows`; by numeric column `count`, `shift`, `sum`, `squares` |
 //! | `labels` | `settled`: how negatives are written, the first record that told it, the first 1 |
 //! | `micro_batch` | the records that wait: `rows`, `dense`, `row_start`, `hash`, `value`, `label`, `weight`, `record`, `id`, `id_end` |
-//! | `model` | `shape`, `steps`, `bias`, `dense_a`, `dense_b`; of the table only blocks in use: `table`, `blocks` |
+//! | `model` | `shape`, `steps`, `bias`, `dense_a`, `dense_b`; of the table only what has been touched: `table`, `touched` (a bit each) |
 //! | `metrics` | `total.*`, `since_last.*`, `auc` with `auc_bins` (bins in use), `last` |
 //! | `explosion` | `window`, `sums`, `found`, `found_log_loss` |
 //! | `counts` | `records` (with rejected ones and bytes), `by_reason`, `best_loss`, `best_loss_records` |

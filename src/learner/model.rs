@@ -81,8 +81,8 @@ impl Model {
     }
 }
 
-/// Coordinates of a block of the table; a checkpoint leaves out blocks that nothing has touched.
-const BLOCK: usize = 512;
+/// Coordinates whose being touched is told by the bits of one number; a checkpoint leaves out those that are not.
+const GROUP: usize = 64;
 
 impl Snapshot for Model {
     const PART: &'static str = "model";
@@ -95,14 +95,11 @@ impl Snapshot for Model {
         to.put("bias", bias);
         to.put("dense_a", dense_a);
         to.put("dense_b", dense_b);
-        let mut touched = Vec::new();
+        let mut touched = Vec::with_capacity(table.len().div_ceil(GROUP));
         to.put_with::<f32>("table", |bytes| {
-            for (number, block) in table.chunks(BLOCK).enumerate().filter(|(_, block)| is_touched(block)) {
-                bytes.extend_from_slice(bytemuck::cast_slice(block));
-                touched.push(number as u32);
-            }
+            touched.extend(table.chunks(GROUP).map(|group| pack(group, bytes)));
         });
-        to.put("blocks", &touched);
+        to.put("touched", &touched);
     }
 
     fn restore(&mut self, from: &Restoring<'_>) -> Result<()> {
@@ -113,20 +110,30 @@ impl Snapshot for Model {
         *bias = from.numbers("bias")?;
         *dense_a = from.exactly("dense_a", dense_a.len())?;
         *dense_b = from.exactly("dense_b", dense_b.len())?;
-        let size = BLOCK.min(table.len());
-        let touched: Vec<u32> = from.get("blocks")?;
-        from.check("blocks", touched.is_sorted_by(|before, after| before < after))?;
-        let slots: Vec<f32> = from.exactly("table", touched.len() * size * 2)?;
+        let touched: Vec<u64> = from.exactly("touched", table.len().div_ceil(GROUP))?;
+        let count: usize = touched.iter().map(|bits| bits.count_ones() as usize).sum();
+        let slots: Vec<f32> = from.exactly("table", 2 * count)?;
+        let mut packed = slots.as_chunks::<2>().0.iter();
         table.fill([0.0; 2]);
-        for (&number, block) in touched.iter().zip(bytemuck::cast_slice(&slots).chunks_exact(size)) {
-            let to = table.chunks_exact_mut(size).nth(number as usize);
-            to.ok_or_else(|| from.broken("blocks"))?.copy_from_slice(block);
+        for (group, &bits) in table.chunks_mut(GROUP).zip(&touched) {
+            let marked = group.iter_mut().enumerate().filter(|(at, _)| bits >> at & 1 == 1);
+            marked.zip(&mut packed).for_each(|((_, slot), &saved)| *slot = saved);
         }
-        Ok(())
+        from.check("touched", packed.next().is_none()) // of a small table, none may lie behind its end
     }
 }
 
-/// Whether anything but zeros stands in a block: by its bits, since -0 and 0 are two states.
-fn is_touched(block: &[[f32; 2]]) -> bool {
-    block.as_flattened().iter().fold(0, |bits, slot| bits | slot.to_bits()) != 0
+/// Appends the coordinates that are not all zero, and tells which ones they are: most of a large table never is.
+/// By their bits, since -0 and 0 are two states.
+fn pack(group: &[[f32; 2]], bytes: &mut Vec<u8>) -> u64 {
+    let mut packed = [[0.0; 2]; GROUP];
+    let (mut count, mut touched) = (0, 0);
+    for (at, &[a, b]) in group.iter().enumerate() {
+        let is_touched = a.to_bits() | b.to_bits() != 0;
+        packed[count % GROUP] = [a, b]; // written over where nothing has touched it: cheaper than to branch
+        count += usize::from(is_touched);
+        touched |= u64::from(is_touched) << at;
+    }
+    bytes.extend_from_slice(bytemuck::cast_slice(&packed[..count]));
+    touched
 }
