@@ -156,8 +156,25 @@ pub fn file_of(path: &Path) -> Result<PathBuf> {
     newest.ok_or_else(|| Error::input(format!("{} holds no checkpoint: name the file, or its folder", path.display())))
 }
 
+/// Records that the newest checkpoint of a folder counts, by its name: a look at a run from outside. `None` where there
+/// is no checkpoint, or no folder yet.
+///
+/// ```
+/// let folder = tempfile::tempdir().unwrap();
+/// assert_eq!(tidemill::checkpoint::store::newest_records(&folder.path().join("none")), None);
+/// ```
+pub fn newest_records(folder: &Path) -> Option<u64> {
+    // A folder that cannot be read just now is looked at again later.
+    numbered(folder).ok()?.first().map(|(records, _)| *records)
+}
+
 /// The checkpoints in a folder, the newest first.
 fn list(folder: &Path) -> Result<Vec<PathBuf>> {
+    Ok(numbered(folder)?.into_iter().map(|(_, path)| path).collect())
+}
+
+/// The same, with the records that each counts.
+fn numbered(folder: &Path) -> Result<Vec<(u64, PathBuf)>> {
     let entries = fs::read_dir(folder).map_err(|cause| unreadable(folder, cause))?;
     let mut found = Vec::new();
     for entry in entries {
@@ -169,7 +186,7 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>> {
         }
     }
     found.sort_by_key(|(records, _)| std::cmp::Reverse(*records));
-    Ok(found.into_iter().map(|(_, path)| path).collect())
+    Ok(found)
 }
 
 fn said(path: &Path, reason: &str) -> String {
@@ -194,7 +211,7 @@ mod tests {
             store.write(&example(records)).unwrap();
         }
         let names: Vec<_> = list(store.folder()).unwrap();
-        assert_eq!(names.len(), 2);
+        assert_eq!((names.len(), newest_records(store.folder())), (2, Some(100)));
         assert_eq!(store.newest().unwrap().unwrap().checkpoint.header.records, 100);
     }
 
