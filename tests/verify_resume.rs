@@ -5,6 +5,9 @@
 
 mod program;
 
+use std::io::{BufRead, BufReader, Read};
+use std::process::Stdio;
+
 use program::{Folder, stream};
 use tidemill::source::synthetic::Generator;
 
@@ -48,6 +51,30 @@ fn a_generated_stream_is_verified_and_nothing_is_left_behind() {
         assert!(line.ends_with(": model, predictions, rejected records and summary identical"), "{line}");
     }
     assert!(lines[4].starts_with("verified: 3 of 3 kills hit a running process"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_difference_is_found_and_its_files_are_kept() {
+    let folder = Folder::new();
+    let mut command = folder.command("verify-resume --generate clicks --rows 200000 --device cpu --kills 3");
+    for name in ["TMPDIR", "TMP", "TEMP"] {
+        command.env(name, folder.path("."));
+    }
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut text = String::new();
+    said.read_line(&mut text).unwrap();
+    // The uninterrupted run is through, and what the others are to be compared with is changed behind its back.
+    let work = names(&folder).pop().unwrap();
+    let predictions = format!("{work}/uninterrupted/predictions.csv");
+    folder.file(&predictions, folder.text(&predictions).replacen("\n70000,", "\n70000,9", 1));
+    said.read_to_string(&mut text).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(2), "{text}");
+    for words in ["DIFFERS in predictions.csv: line 70001, byte ", "(kept in ", "3 kills the resumed run differs from"]
+    {
+        assert!(text.contains(words), "{text}");
+    }
+    assert!(text.contains(&format!("{work}/uninterrupted with")) && folder.has(&format!("{work}/kill-3/model")));
 }
 
 #[test]

@@ -138,13 +138,13 @@ impl Verification<'_> {
             )? {
                 Killed::Not(Ended::Well) => None,
                 Killed::Not(Ended::Failed(said)) => {
-                    let said = vec![format!("the run with checkpoints ended with: {said}")];
-                    Some(self.told(kill, None, Vec::new(), Outcome::Differs(said)))
+                    let files = vec![format!("the end of the run with checkpoints: {said}")];
+                    Some(self.told(kill, None, Vec::new(), Outcome::Differs { files, kept: folder.clone() }))
                 }
-                Killed::Behind(records) => Some(self.go_on(kill, records, &files)?),
+                Killed::Behind(records) => Some(self.go_on(kill, records, &files, &folder)?),
             };
             match &found {
-                Some(Kill { outcome: Outcome::Differs(_), .. }) => work.keep(),
+                Some(Kill { outcome: Outcome::Differs { .. }, .. }) => work.keep(),
                 _ => work.discard(&folder)?,
             }
             if let Some(kill) = found {
@@ -155,7 +155,7 @@ impl Verification<'_> {
     }
 
     /// Resumes a killed run, kills that one too where it is its turn, and compares what comes of it.
-    fn go_on(&self, kill: u32, behind: Option<u64>, files: &Files) -> Result<Kill> {
+    fn go_on(&self, kill: u32, behind: Option<u64>, files: &Files, folder: &Path) -> Result<Kill> {
         let [first, second] = self.schedule.resuming_threads(kill);
         let (mut resumed, mut threads) = (Vec::new(), first);
         let again = self.schedule.again(kill, behind.unwrap_or(0));
@@ -174,12 +174,13 @@ impl Verification<'_> {
             None => self.start(files, threads, true)?.end(self.wait())?,
         };
         resumed.push((threads, None));
-        let outcome = match ended {
-            Ended::Failed(said) => Outcome::Differs(vec![format!("its end: {said}")]),
-            Ended::Well => match files.differences(self.whole, self.uninterrupted.device.is_some())? {
-                none if none.is_empty() => Outcome::Identical,
-                differences => Outcome::Differs(differences),
-            },
+        let differences = match ended {
+            Ended::Failed(said) => vec![format!("the end of the resumed run: {said}")],
+            Ended::Well => files.differences(self.whole, self.uninterrupted.device.is_some())?,
+        };
+        let outcome = match differences.is_empty() {
+            true => Outcome::Identical,
+            false => Outcome::Differs { files: differences, kept: folder.to_owned() },
         };
         Ok(self.told(kill, behind, resumed, outcome))
     }

@@ -1,7 +1,7 @@
 //! What is told of a verification: takes what was found, gives lines for people, and the verdict. It prints nothing.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -45,8 +45,13 @@ pub struct Kill {
 pub enum Outcome {
     /// The resumed run's outputs are the uninterrupted one's.
     Identical,
-    /// They are not: file by file.
-    Differs(Vec<String>),
+    /// They are not.
+    Differs {
+        /// In what, file by file.
+        files: Vec<String>,
+        /// Where the run's files are kept.
+        kept: PathBuf,
+    },
     /// The run came to its end each time before it could be killed.
     Missed,
 }
@@ -70,10 +75,10 @@ impl Verdict {
     /// Takes a kill in; the stream has so many `records`.
     pub(super) fn add(&mut self, kill: &Kill, records: u64) {
         self.wanted += 1;
-        self.hit += u32::from(kill.outcome != Outcome::Missed);
+        self.hit += u32::from(!kill.resumed.is_empty());
         self.behind_checkpoint += u32::from(kill.went_on_behind().next().is_some());
         self.midway += u32::from(kill.went_on_behind().any(|place| place < records));
-        self.differing += u32::from(matches!(kill.outcome, Outcome::Differs(_)));
+        self.differing += u32::from(matches!(kill.outcome, Outcome::Differs { .. }));
     }
 
     /// The verdict, if it is a good one; `folder` is where differing files are.
@@ -83,7 +88,7 @@ impl Verdict {
     pub(super) fn of_good(self, folder: &Path) -> Result<Self> {
         let refused = |message| Err(Error::new(ErrorKind::NotVerified, message));
         let Self { wanted, hit, behind_checkpoint, differing, .. } = self;
-        let folder = folder.display();
+        let whole = folder.join("uninterrupted");
         match (differing, hit, behind_checkpoint) {
             (0, 0, _) => refused(format!(
                 "resume is not verified: none of {wanted} kills hit a running process, the run is too short; use more \
@@ -96,7 +101,8 @@ impl Verdict {
             (0, ..) => Ok(self),
             _ => refused(format!(
                 "after {differing} of {wanted} kills the resumed run differs from the uninterrupted one: compare \
-                 {folder}/uninterrupted with the folders of these kills beside it, and report it with the job"
+                 {} with the folders of these kills beside it, and report it with the job",
+                whole.display()
             )),
         }
     }
@@ -142,7 +148,10 @@ impl fmt::Display for Kill {
         if self.outcome == Outcome::Missed {
             return write!(f, "missed, the run came to its end each time before it could be killed");
         }
-        write!(f, "{}, killed {}", in_threads(self.threads), place(self.behind))?;
+        write!(f, "{}", in_threads(self.threads))?;
+        if !self.resumed.is_empty() {
+            write!(f, ", killed {}", place(self.behind))?; // else it failed by itself
+        }
         for (at, (threads, killed)) in self.resumed.iter().enumerate() {
             write!(f, "; resumed with {}", in_threads(*threads))?;
             if at + 1 < self.resumed.len() {
@@ -150,7 +159,9 @@ impl fmt::Display for Kill {
             }
         }
         match &self.outcome {
-            Outcome::Differs(all) => write!(f, ": DIFFERS in {}", all.join("; in ")),
+            Outcome::Differs { files, kept } => {
+                write!(f, ": DIFFERS in {} (kept in {})", files.join("; in "), kept.display())
+            }
             _ => write!(f, ": model, predictions, rejected records and summary identical"),
         }
     }
@@ -186,9 +197,14 @@ mod tests {
             "kill 2 of 5: 2 threads, killed behind record 180,224; resumed with 1 thread, killed behind record 540,672; \
              resumed with 3 threads: model, predictions, rejected records and summary identical"
         );
-        let differing = Outcome::Differs(vec!["model: byte 4".into(), "summary.json: x".into()]);
+        let differing =
+            Outcome::Differs { files: vec!["model: byte 4".into(), "summary.json: x".into()], kept: "k".into() };
         let line = kill(None, vec![(1, None)], differing).to_string();
         assert!(line.contains("killed before its first checkpoint; resumed with 1 thread: DIFFERS in model"), "{line}");
+        assert!(line.ends_with("; in summary.json: x (kept in k)"), "{line}");
+        let failed = Outcome::Differs { files: vec!["the end of the run".into()], kept: "k".into() };
+        let line = kill(None, vec![], failed).to_string();
+        assert_eq!(line, "kill 2 of 5: 2 threads: DIFFERS in the end of the run (kept in k)");
         assert!(kill(None, vec![], Outcome::Missed).to_string().contains("missed"));
     }
 
@@ -219,7 +235,8 @@ mod tests {
 
     #[test]
     fn one_difference_is_a_bad_verdict_that_names_the_folder() {
-        let differing = kill(Some(9), vec![(1, None)], Outcome::Differs(vec!["model: byte 0".into()]));
+        let differing =
+            kill(Some(9), vec![(1, None)], Outcome::Differs { files: vec!["model: byte 0".into()], kept: "k".into() });
         let good = kill(Some(9), vec![(1, None)], Outcome::Identical);
         let error = verdict(&[good, differing]).unwrap_err().to_string();
         assert!(error.contains("after 1 of 2 kills") && error.contains("work/uninterrupted"), "{error}");
