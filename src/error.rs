@@ -44,6 +44,8 @@ pub enum ErrorKind {
     Interrupted,
     /// Learning came to numbers that are not finite.
     Diverged,
+    /// What was to be verified is not so, or could not be shown.
+    NotVerified,
     /// More records were rejected than `--max-rejected` allows.
     TooManyRejected,
 }

@@ -51,5 +51,6 @@ pub mod sink;
 pub mod config;
 pub mod engine;
 pub mod pipeline;
+pub mod verify;
 
 pub mod cli;

@@ -4,6 +4,7 @@
 //! `TIDEMILL_KILLS=200 cargo test --release --test crash -- --nocapture` kills as often in every job.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+#![allow(clippy::print_stdout, reason = "by hand, one wants to see what the kills have met")]
 #![cfg(unix)]
 
 mod outcome;

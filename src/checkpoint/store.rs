@@ -189,8 +189,30 @@ pub fn file_of(path: &Path) -> Result<PathBuf> {
     newest.ok_or_else(|| empty(path))
 }
 
+/// Records that the newest checkpoint of a folder counts, by its name: a look at a run from outside. `None` where there
+/// is no checkpoint, or no folder yet.
+///
+/// ```
+/// let folder = tempfile::tempdir().unwrap();
+/// assert_eq!(tidemill::checkpoint::store::newest_records(&folder.path().join("none")), None);
+/// ```
+pub fn newest_records(folder: &Path) -> Option<u64> {
+    // A folder that cannot be read just now is looked at again later.
+    numbered(folder).ok()?.first().map(|(records, _)| *records)
+}
+
+/// The name of the newest checkpoint in a folder, whole or not; `None` where there is none, or no folder.
+pub fn newest_name(folder: &Path) -> Option<PathBuf> {
+    list(folder).ok()?.into_iter().next()
+}
+
 /// The checkpoints in a folder, the newest first.
 fn list(folder: &Path) -> Result<Vec<PathBuf>> {
+    Ok(numbered(folder)?.into_iter().map(|(_, path)| path).collect())
+}
+
+/// The same, with the records that each counts.
+fn numbered(folder: &Path) -> Result<Vec<(u64, PathBuf)>> {
     let entries = fs::read_dir(folder).map_err(|cause| unreadable(folder, cause))?;
     let mut found = Vec::new();
     for entry in entries {
@@ -202,7 +224,7 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>> {
         }
     }
     found.sort_by_key(|(records, _)| std::cmp::Reverse(*records));
-    Ok(found.into_iter().map(|(_, path)| path).collect())
+    Ok(found)
 }
 
 fn empty(folder: &Path) -> Error {
@@ -235,7 +257,7 @@ mod tests {
             store.write(&example(records)).unwrap();
         }
         let names: Vec<_> = list(store.folder()).unwrap();
-        assert_eq!(names.len(), 2);
+        assert_eq!((names.len(), newest_records(store.folder())), (2, Some(100)));
         assert_eq!(store.newest().unwrap().unwrap().checkpoint.header.records, 100);
     }
 

@@ -7,6 +7,7 @@ mod predict;
 mod show;
 mod signals;
 mod train;
+mod verify_resume;
 
 use std::io::Write;
 use std::path::Path;
@@ -25,7 +26,6 @@ pub struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one of it in a run")]
 enum Command {
     /// Learn test-then-train over a stream
     Train(train::TrainArgs),
@@ -35,6 +35,8 @@ enum Command {
     Generate(generate::GenerateArgs),
     /// Show what is inside a model or a checkpoint
     Inspect(inspect::InspectArgs),
+    /// Kill a job at several moments, resume it, and compare its outputs with an uninterrupted run's
+    VerifyResume(verify_resume::VerifyResumeArgs),
     /// List the devices that can learn, and their limits
     Devices,
 }
@@ -57,6 +59,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Predict(args) => predict::run(args),
         Command::Generate(args) => generate::run(args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::VerifyResume(args) => verify_resume::run(args),
         Command::Devices => devices::run(),
     }
 }

@@ -22,17 +22,24 @@ pub(super) struct TrainArgs {
     #[command(flatten)]
     checkpoint: CheckpointOptions,
     #[command(flatten)]
-    verbosity: Verbosity,
+    pub(super) verbosity: Verbosity,
+}
+
+impl TrainArgs {
+    /// All that is asked for: the command line over the job file.
+    pub(super) fn options(self) -> Result<Options> {
+        let (job, inputs) = job_and_inputs(self.named)?;
+        let Self { source, learner, output, checkpoint, .. } = self;
+        Options { source, learner, output, checkpoint }.over_job(inputs, job)
+    }
 }
 
 /// Carries the command out.
 pub(super) fn run(args: TrainArgs) -> Result<()> {
-    let (job, inputs) = job_and_inputs(args.named)?;
-    let given =
-        Options { source: args.source, learner: args.learner, output: args.output, checkpoint: args.checkpoint };
-    let (plan, saved) = warm_start::plan(given.over_job(inputs, job)?)?;
+    let quiet = args.verbosity.quiet;
+    let (plan, saved) = warm_start::plan(args.options()?)?;
 
-    let mut progress = show::progress(&plan, args.verbosity.quiet);
+    let mut progress = show::progress(&plan, quiet);
     let stop = signals::stop_by_signal();
     let outcome = pipeline::run(&plan, saved, &stop, &mut |status| progress.observe(status))?;
     progress.finish();
@@ -41,7 +48,7 @@ pub(super) fn run(args: TrainArgs) -> Result<()> {
     let has_diverged = matches!(&outcome.end, End::Broken(error) if error.kind() == ErrorKind::Diverged);
     let model = plan.outputs.model.as_deref().filter(|_| !has_diverged);
     let written = model.map_or(Ok(()), |path| saved::model_of(&plan, &outcome).write(path));
-    show::end(&plan, &summary, args.verbosity.quiet)?; // also where the model could not be written
+    show::end(&plan, &summary, quiet)?; // also where the model could not be written
     written?;
     show::ended(outcome.end)
 }

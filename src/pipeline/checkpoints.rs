@@ -127,12 +127,12 @@ impl Keeper {
 
 /// The error that a run under way ended with, and what its checkpoints have kept of it.
 pub(super) fn with_what_is_kept(error: Error, folder: &Path) -> Error {
-    let advice = match crate::checkpoint::store::file_of(folder) {
-        Ok(newest) => format!(
+    let advice = match crate::checkpoint::store::newest_name(folder) {
+        Some(newest) => format!(
             "nothing is lost up to the checkpoint {}: mend this, then go on with the same command and --resume",
             newest.display()
         ),
-        Err(_) => "there is no checkpoint yet: mend this, then give the same command again, with --resume".into(),
+        None => "there is no checkpoint yet: mend this, then give the same command again, with --resume".into(),
     };
     Error::new(error.kind(), format!("{error}; {advice}"))
 }
