@@ -1,8 +1,8 @@
 //! Verifying resume: takes a job, runs it uninterrupted and killed and resumed, gives whether all outputs are the same.
 //!
 //! Every run is a process of its own, since only a process can be killed; all that they write goes to a work folder, and
-//! what the job names is never touched. Siblings: [`job`] (their command lines and files), [`child`] (a process),
-//! [`schedule`] (when to kill), [`compare`] (the first difference), [`report`] (what is told), [`work`] (the folder).
+//! what the job names is never touched. Siblings: `job` (their command lines and files), `child` (a process),
+//! `schedule` (when to kill), `compare` (the first difference), `report` (what is told), `work` (the folder).
 
 mod child;
 mod compare;
