@@ -170,6 +170,8 @@ fn a_run_that_had_ended_ends_the_same_way_again() {
         assert_same(&folder, "whole", "again");
     }
     assert!((1..=3).contains(&checkpoints(&folder).len()));
+    let ended = folder.run(&format!("train clicks.csv {ROLES} --checkpoint elsewhere --resume")).fine();
+    assert!(ended.stderr.contains("no checkpoint in elsewhere yet: starting at the beginning"), "{}", ended.stderr);
 }
 
 #[test]

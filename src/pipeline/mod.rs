@@ -35,6 +35,7 @@ use crate::schema::{Role, Schema};
 use crate::source::Input;
 use checkpoints::with_what_is_kept;
 use outlet::Outlet;
+use resumed::Kept;
 pub use sequencer::End;
 use sequencer::Watch;
 use stage::StageTimes;
@@ -111,10 +112,10 @@ pub fn run(plan: &Plan, saved: Option<Saved>, stop: &Stop, observe: Observe<'_>)
     outlet::check(plan)?;
     let kept = resumed::open(plan)?;
     let found = kept.as_ref().and_then(|kept| kept.found.as_ref()).map(|found| &found.checkpoint);
-    let notes = match (&kept, &saved) {
-        (Some(kept), _) if found.is_some() => kept.notes(),
-        (_, saved) => saved.iter().filter_map(|saved| saved.note.clone()).collect(),
-    };
+    let mut notes: Vec<String> = kept.as_ref().map(Kept::notes).unwrap_or_default();
+    if found.is_none() {
+        notes.extend(saved.iter().filter_map(|saved| saved.note.clone()));
+    }
     let prepared = match found {
         Some(checkpoint) => start::prepare_again(plan, checkpoint, stop)?,
         None => start::prepare(plan, saved, stop)?,

@@ -14,6 +14,8 @@ use crate::learner::device::DeviceChoice;
 pub(super) struct Kept {
     pub store: Store,
     pub every: Every,
+    /// Whether the user asked to go on.
+    pub resume: bool,
     pub found: Option<Found>,
 }
 
@@ -23,10 +25,11 @@ pub(super) struct Kept {
 /// A folder that holds checkpoints of another job, or any where none are to be gone on from.
 pub(super) fn open(plan: &Plan) -> Result<Option<Kept>> {
     let Some(checkpoint) = &plan.checkpoint else { return Ok(None) };
+    let (every, resume) = (checkpoint.every, checkpoint.resume);
     let store = Store::open(&checkpoint.folder, checkpoint.keep)?;
-    if !checkpoint.resume {
+    if !resume {
         return match store.is_empty()? {
-            true => Ok(Some(Kept { store, every: checkpoint.every, found: None })),
+            true => Ok(Some(Kept { store, every, resume, found: None })),
             false => Err(Error::usage(format!(
                 "{} holds checkpoints of an earlier run: add --resume to go on from them, or name another folder",
                 checkpoint.folder.display()
@@ -37,13 +40,16 @@ pub(super) fn open(plan: &Plan) -> Result<Option<Kept>> {
     if let Some(found) = &found {
         check_same_job(plan, found)?;
     }
-    Ok(Some(Kept { store, every: checkpoint.every, found }))
+    Ok(Some(Kept { store, every, resume, found }))
 }
 
 impl Kept {
     /// What the user should know of where the run goes on.
     pub fn notes(&self) -> Vec<String> {
         match &self.found {
+            None if self.resume => {
+                vec![format!("no checkpoint in {} yet: starting at the beginning", self.store.folder().display())]
+            }
             None => Vec::new(),
             Some(Found { path, checkpoint, damaged }) => {
                 let mut notes = damaged.clone();
