@@ -21,7 +21,7 @@ use std::path::Path;
 
 use measure::{Contest, Lap, print_machine, sized};
 use streams::Stream;
-use tidemill::config::{Format, Options, Plan};
+use tidemill::config::{Options, Plan};
 use tidemill::pipeline::{self, Stop};
 use tidemill::schema::Role;
 
@@ -59,7 +59,7 @@ fn options(stream: &Stream, file: &Path) -> Options {
     let file = file.to_str().expect("a temporary folder whose name is text").to_owned();
     let mut options = Options::default();
     options.source.input = Some(vec![file; TIMES]);
-    options.source.format = Some(if stream.schema.delimiter == b'\t' { Format::Tsv } else { Format::Csv });
+    options.source.format = Some(stream.schema.format);
     options.source.label = names(Role::Label).pop();
     options.source.numeric = Some(names(Role::Numeric));
     options.source.categorical = Some(names(Role::Categorical));

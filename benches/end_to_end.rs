@@ -27,7 +27,7 @@ use std::thread;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use measure::{Contest, Lap, print_machine, sized, timed};
 use streams::Stream;
-use tidemill::config::{Format, Options, Plan};
+use tidemill::config::{Options, Plan};
 use tidemill::encoder::Encoder;
 use tidemill::examples::Examples;
 use tidemill::learner::{Update, device};
@@ -107,7 +107,7 @@ fn options(stream: &Stream, file: &Path) -> Options {
     let names = |role| stream.schema.of(role).map(|column| column.name.clone()).collect();
     let mut options = Options::default();
     options.source.input = Some(vec![text(file)]);
-    options.source.format = Some(if stream.schema.delimiter == b'\t' { Format::Tsv } else { Format::Csv });
+    options.source.format = Some(stream.schema.format);
     options.source.label = Some(names(Role::Label)).map(|names: Vec<String>| names[0].clone());
     options.source.numeric = Some(names(Role::Numeric));
     options.source.categorical = Some(names(Role::Categorical));

@@ -27,6 +27,8 @@ pub struct Chunk {
     pub bytes: Vec<u8>,
     /// Bytes of text in `bytes`, padding not counted.
     pub len: usize,
+    /// The columns, where the format is columnar; `bytes` then holds what of them is text once it has been parsed.
+    pub columns: Option<arrow::array::RecordBatch>,
     /// Records that the source itself had to leave out (too long to hold), in place.
     pub rejected: Vec<Rejected>,
     /// What the best possible predictor loses on these records; known to generated streams alone.
@@ -155,6 +157,8 @@ pub struct Records {
     pub numeric: Vec<f32>,
     /// `rows` x number of text columns.
     pub text: Vec<Span>,
+    /// Features that records spell out, where the format is sparse.
+    pub sparse: Sparse,
     /// One a record where the schema has a label column, else empty.
     pub label: Vec<Span>,
     /// One a record where the schema has an id column, else empty.
@@ -178,12 +182,58 @@ impl Records {
         self.seen = 0;
         self.numeric.clear();
         self.text.clear();
+        self.sparse.clear();
         self.label.clear();
         self.id.clear();
         self.weight.clear();
         self.number.clear();
         self.record.clear();
         self.rejected.clear();
+    }
+}
+
+/// Features as a sparse format spells them out, record after record; empty where the format has columns.
+///
+/// Names are not hashed yet: that is the encoder's.
+#[derive(Debug, Default)]
+pub struct Sparse {
+    /// End of each record in `space`.
+    pub record_end: Vec<u32>,
+    /// Namespaces in the order in which they stand in the records; a name may come again.
+    pub space: Vec<Space>,
+    /// The features' names, one a feature.
+    pub name: Vec<Name>,
+    /// The features' values, one a feature; a namespace's scale is in them. No zeros.
+    pub value: Vec<f32>,
+}
+
+/// A namespace of one record.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// Its name; empty for the one without a name.
+    pub name: Span,
+    /// End of its features in [`Sparse::name`] and [`Sparse::value`].
+    pub end: u32,
+}
+
+/// What a feature is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Name {
+    /// By a name of its own.
+    Plain(Span),
+    /// By a name and a text value, which is hashed behind it.
+    Text(Span, Span),
+    /// By its place among the features of its namespace, from 0.
+    Place(u32),
+}
+
+impl Sparse {
+    /// Empties it, keeping the buffers.
+    pub fn clear(&mut self) {
+        self.record_end.clear();
+        self.space.clear();
+        self.name.clear();
+        self.value.clear();
     }
 }
 
@@ -236,11 +286,19 @@ pub enum Reason {
     TooLong,
     /// A quote that opens a field and is never closed.
     UnclosedQuote,
+    /// Text that the grammar of its format does not allow.
+    Syntax,
+    /// A list or an object where one value is expected.
+    NotAValue,
+    /// Text where a time is expected.
+    NotATime,
+    /// A value that is not among those that were declared.
+    Undeclared,
 }
 
 impl Reason {
     /// Every reason, in an order that stays: new ones go to the end, since checkpoints count by it.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::FieldCount,
         Self::NotANumber,
         Self::NotFinite,
@@ -250,6 +308,10 @@ impl Reason {
         Self::Weight,
         Self::TooLong,
         Self::UnclosedQuote,
+        Self::Syntax,
+        Self::NotAValue,
+        Self::NotATime,
+        Self::Undeclared,
     ];
 
     /// The reason as it stands in the rejected file and the summary.
@@ -264,6 +326,10 @@ impl Reason {
             Self::Weight => "weight",
             Self::TooLong => "too_long",
             Self::UnclosedQuote => "unclosed_quote",
+            Self::Syntax => "syntax",
+            Self::NotAValue => "not_a_value",
+            Self::NotATime => "not_a_time",
+            Self::Undeclared => "undeclared",
         }
     }
 
@@ -282,6 +348,10 @@ impl Reason {
             Self::Label => "a label is 0/1, -1/+1 or true/false; for any other name the positive class with --positive",
             Self::Weight => "an example weight is 0 to 1000000",
             Self::TooLong => "a record has at most 8 MiB: is this a text file with line ends?",
+            Self::Syntax => "is --format right? --rejected FILE shows what the line looks like",
+            Self::NotAValue => "name what is inside by its path (a.b), or take the column out with --ignore",
+            Self::NotATime => "a time is ISO 8601 or a number of seconds, milliseconds or microseconds since 1970",
+            Self::Undeclared => "add the value to its feature's values, or choose unseen = \"ignore\" or \"other\"",
             Self::UnclosedQuote => "a quote that opens a field must be closed; one within text must be doubled",
         }
     }

@@ -90,7 +90,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::schema::Column;
+    use crate::schema::{Column, Format};
 
     fn check(x: f32) {
         let exact = libm::log1p(f64::from(x).abs()).copysign(f64::from(x));
@@ -115,7 +115,7 @@ mod tests {
         #[test]
         fn only_the_named_columns_change(values in prop::collection::vec(-1e6f32..1e6, 16)) {
             let column = |at: usize| Column { name: at.to_string(), role: Role::Numeric, log: [1, 2, 5].contains(&at) };
-            let schema = Schema { columns: (0..16).map(column).collect(), delimiter: b',', header: false };
+            let schema = Schema { columns: (0..16).map(column).collect(), format: Format::Csv, header: false, ..Schema::default() };
             let mut records = Records { numeric: values.clone(), ..Records::default() };
             Transform::new(&schema).apply(&mut records);
             for (at, (&before, &after)) in values.iter().zip(&records.numeric).enumerate() {

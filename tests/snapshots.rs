@@ -17,7 +17,7 @@ use tidemill::learner::{Model, Optimizer, Penalty, Settings, Shape, Update, cpu}
 use tidemill::metric::Metrics;
 use tidemill::record::{self, LossSum, Place, Position, Reason, Rejected};
 use tidemill::scaler::Scaler;
-use tidemill::schema::Schema;
+use tidemill::schema::{Format, Schema};
 use tidemill::snapshot::{Array, Kind, Snapshot, State};
 use tidemill::source::chunker::Eager;
 use tidemill::source::synthetic::Generator;
@@ -73,7 +73,7 @@ fn header() -> Header {
         job: serde_json::json!({}),
         settings: settings(Optimizer::AdaGrad { learning_rate: 0.1 }, Update::Record),
         label: LabelRule::Positive("yes".into()),
-        schema: Schema { columns: Vec::new(), delimiter: b',', header: true },
+        schema: Schema { columns: Vec::new(), format: Format::Csv, header: true, ..Schema::default() },
         inferred: Vec::new(),
         inputs: Vec::new(),
         chunk_bytes: 1,
@@ -543,7 +543,7 @@ proptest! {
             if is_synthetic {
                 inputs.insert(0, Input::Synthetic { generator: Generator::Hyperplane, rows: 3, seed: 1 });
             }
-            let reading = Reading { delimiter: b',', eager: Eager::AfterFirst, fingerprints: true, chunk: 10 };
+            let reading = Reading { format: Format::Csv, eager: Eager::AfterFirst, fingerprints: true, chunk: 10 };
             if let Ok(mut source) = Source::resume(inputs, reading, &position) {
                 while let Ok(Some(_)) = source.next_chunk(record::Chunk::default()) {}
             }

@@ -8,8 +8,9 @@ use std::io::Write;
 
 use tidemill::encoder::infer::{self, Named};
 use tidemill::parser::csv;
+use tidemill::parser::look::Look;
 use tidemill::record::{Chunk, PADDING};
-use tidemill::schema::{Column, Role, Schema};
+use tidemill::schema::{Column, Format, Role, Schema};
 use tidemill::source::CHUNK;
 
 /// Text with its columns: a header line, then records.
@@ -26,7 +27,7 @@ impl Stream {
     /// `rows` records of a label and `columns` normal numbers, written as C's `%.6g` would; comma between them.
     pub fn numeric(columns: usize, rows: usize) -> Self {
         let mut draw = Draw::new(columns as u64);
-        let schema = schema((0..columns).map(|at| (format!("f{at}"), Role::Numeric)), b',');
+        let schema = schema((0..columns).map(|at| (format!("f{at}"), Role::Numeric)), Format::Csv);
         let mut text = header(&schema);
         let mut row = vec![0.0; columns];
         for _ in 0..rows {
@@ -48,7 +49,7 @@ impl Stream {
         let mut draw = Draw::new(39);
         let counts = (1..=13).map(|at| (format!("I{at}"), Role::Numeric));
         let categories = (1..=26).map(|at| (format!("C{at}"), Role::Categorical));
-        let schema = schema(counts.chain(categories), b'\t');
+        let schema = schema(counts.chain(categories), Format::Tsv);
         let (mut text, mut fields) = (header(&schema), Vec::new());
         for _ in 0..rows {
             fields.clear();
@@ -79,12 +80,12 @@ impl Stream {
         let path = std::env::var("TIDEMILL_BENCH_CSV").ok()?;
         let text = std::fs::read(&path).unwrap_or_else(|error| panic!("cannot read {path}: {error}"));
         let first_line = text.split(|&byte| byte == b'\n').next().unwrap_or_default();
-        let delimiter = if first_line.contains(&b'\t') { b'\t' } else { b',' };
-        let (names, start) = csv::header(&text, delimiter);
-        let sample = csv::sample(&text[start..], delimiter, infer::SAMPLE);
+        let format = if first_line.contains(&b'\t') { Format::Tsv } else { Format::Csv };
+        let (names, start) = csv::header(&text, format.delimiter());
+        let sample = csv::sample(&text[start..], format.delimiter(), Look::SAMPLE);
         let label = Named { label: Some(names[0].clone()), ..Named::default() };
-        let (schema, _) =
-            infer::infer(&names, &sample, &label, delimiter, true).unwrap_or_else(|e| panic!("{path}: {e}"));
+        let (schema, _) = infer::infer(&names, &vec![None; names.len()], &sample, &label, format, true)
+            .unwrap_or_else(|e| panic!("{path}: {e}"));
         Some(Self { name: path, text, schema })
     }
 
@@ -112,15 +113,15 @@ pub fn refill(into: &mut Chunk, from: &Chunk) {
     (into.len, into.first, into.quoted) = (from.len, from.first, from.quoted);
 }
 
-fn schema(features: impl Iterator<Item = (String, Role)>, delimiter: u8) -> Schema {
+fn schema(features: impl Iterator<Item = (String, Role)>, format: Format) -> Schema {
     let label = std::iter::once(("label".to_owned(), Role::Label));
     let columns = label.chain(features).map(|(name, role)| Column { name, role, log: false });
-    Schema { columns: columns.collect(), delimiter, header: true }
+    Schema { columns: columns.collect(), format, header: true, ..Schema::default() }
 }
 
 fn header(schema: &Schema) -> Vec<u8> {
     let names: Vec<_> = schema.columns.iter().map(|column| column.name.as_str()).collect();
-    let mut line = names.join(std::str::from_utf8(&[schema.delimiter]).expect("comma or tab")).into_bytes();
+    let mut line = names.join(std::str::from_utf8(&[schema.format.delimiter()]).expect("comma or tab")).into_bytes();
     line.push(b'\n');
     line
 }

@@ -272,7 +272,12 @@ pub(crate) mod tests {
             job: serde_json::json!({"learner": {"learning_rate": 0.1}}),
             settings,
             label: LabelRule::Inferred,
-            schema: Schema { columns: Vec::new(), delimiter: b',', header: true },
+            schema: Schema {
+                columns: Vec::new(),
+                format: crate::schema::Format::Csv,
+                header: true,
+                ..Schema::default()
+            },
             inferred: vec![("x".into(), Role::Numeric)],
             inputs: vec!["a.csv".into()],
             chunk_bytes: 1 << 18,

@@ -6,12 +6,10 @@ use clap::Args;
 
 use super::{Verbosity, show, signals};
 use crate::checkpoint::stored;
-use crate::config::{
-    CheckpointOptions, LearnerOptions, Options, OutputOptions, Plan, SourceOptions,
-    options::{Format, trimmed},
-};
+use crate::config::{CheckpointOptions, LearnerOptions, Options, OutputOptions, Plan, SourceOptions, options::trimmed};
 use crate::error::Result;
 use crate::pipeline::{self, saved, summary};
+use crate::schema::Format;
 use crate::source::Input;
 
 /// Options of `tidemill predict`.
@@ -23,7 +21,7 @@ pub(super) struct PredictArgs {
     /// Files, plain, .gz or .zst, or - for standard input
     #[arg(value_name = "INPUT", required = true)]
     inputs: Vec<String>,
-    /// csv or tsv; by the file's extension if not named
+    /// How the inputs are written; by the files' extensions if not named
     #[arg(long, value_enum)]
     format: Option<Format>,
     /// Names of the columns, for inputs without a header line
@@ -72,7 +70,7 @@ pub(super) fn run(args: PredictArgs) -> Result<()> {
         plan.label = saved.label.clone();
     }
     if plan.options.source.format.is_none() && plan.inputs.first() == Some(&Input::Stdin) {
-        plan.delimiter = saved.schema.delimiter; // a pipe has no extension that could tell
+        plan.format = saved.schema.format; // a pipe has no extension that could tell
     }
 
     plan.settings.frozen = true;

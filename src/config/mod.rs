@@ -13,9 +13,10 @@ use crate::encoder::label::LabelRule;
 use crate::error::{Error, Result};
 use crate::learner::device::DeviceChoice;
 use crate::learner::{MAX_HASH_BITS, Optimizer, Penalty, Settings, Update};
+use crate::schema::Format;
 use crate::source::Input;
 pub use checkpoint::{Checkpointing, Every};
-pub use options::{CheckpointOptions, Format, LearnerOptions, OptimizerName, Options, OutputOptions, SourceOptions};
+pub use options::{CheckpointOptions, LearnerOptions, OptimizerName, Options, OutputOptions, SourceOptions};
 
 /// Records of a micro-batch unless another number is named.
 pub const DEFAULT_BATCH: usize = 256;
@@ -33,8 +34,8 @@ pub struct Plan {
     pub base: Options,
     /// What to read.
     pub inputs: Vec<Input>,
-    /// Byte between fields.
-    pub delimiter: u8,
+    /// How the inputs are written.
+    pub format: Format,
     /// How labels are read.
     pub label: LabelRule,
     /// How to learn.
@@ -188,14 +189,14 @@ impl Plan {
     pub fn new(options: Options, inputs: &[String]) -> Result<Self> {
         let source = &options.source;
         let inputs = checked_inputs(source, inputs)?;
-        let delimiter = delimiter(source.format, &inputs);
+        let format = format(source.format, &inputs)?;
         let label = source.positive.clone().map_or(LabelRule::Inferred, LabelRule::Positive);
         let settings = settings(&options.learner)?;
         let output = options.output.clone();
         let path = |name: Option<String>| name.map(PathBuf::from);
         Ok(Self {
             inputs,
-            delimiter,
+            format,
             label,
             settings,
             device: options.learner.device.as_deref().unwrap_or("auto").parse()?,
@@ -254,21 +255,24 @@ fn checked_inputs(source: &SourceOptions, named: &[String]) -> Result<Vec<Input>
     }
 }
 
-/// The delimiter of the named format, or the one that the first file's extension tells.
-fn delimiter(format: Option<Format>, inputs: &[Input]) -> u8 {
-    let is_tsv = |input: &Input| match input {
-        Input::File(path) => {
-            let name = path.to_string_lossy().to_lowercase();
-            let name = name.trim_end_matches(".gz").trim_end_matches(".zst");
-            name.ends_with(".tsv") || name.ends_with(".tab")
-        }
-        _ => false,
-    };
-    match format {
-        Some(Format::Tsv) => b'\t',
-        Some(Format::Csv) => b',',
-        None if inputs.first().is_some_and(is_tsv) => b'\t',
-        None => b',',
+/// The named format, or the one that the files' extensions tell; generated streams are CSV.
+fn format(named: Option<Format>, inputs: &[Input]) -> Result<Format> {
+    if let Some(named) = named {
+        return Ok(named);
+    }
+    let mut told = inputs.iter().filter_map(|input| match input {
+        Input::File(path) => Format::of_name(&path.to_string_lossy()).map(|format| (format, input)),
+        _ => None,
+    });
+    let Some((format, first)) = told.next() else { return Ok(Format::default()) };
+    match told.find(|(other, _)| *other != format) {
+        None => Ok(format),
+        Some((_, other)) => Err(Error::usage(format!(
+            "{} and {} are written in two formats: the inputs of a run have one; turn one of them into the other, or \
+             name the format of all with --format",
+            first.name(),
+            other.name()
+        ))),
     }
 }
 

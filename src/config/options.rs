@@ -6,6 +6,7 @@ use clap::{Args, ValueHint};
 use serde::{Deserialize, Serialize};
 
 use crate::learner::Update;
+use crate::schema::Format;
 use crate::source::synthetic::Generator;
 
 /// Declares a section of the job file whose fields are flags as well.
@@ -43,7 +44,7 @@ section! {
         /// Seed of the generated stream
         #[arg(long, help_heading = "Source")]
         seed: u64,
-        /// csv or tsv; by the file's extension if not named
+        /// How the inputs are written; by the files' extensions if not named
         #[arg(long, value_enum, help_heading = "Source")]
         format: Format,
         /// Names of the columns, for inputs without a header line
@@ -164,16 +165,6 @@ section! {
 #[expect(clippy::unnecessary_wraps, reason = "what clap asks for")]
 pub(crate) fn trimmed(name: &str) -> Result<String, std::convert::Infallible> {
     Ok(name.trim().to_owned())
-}
-
-/// A text format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "snake_case")]
-pub enum Format {
-    /// Comma between fields.
-    Csv,
-    /// Tab between fields.
-    Tsv,
 }
 
 /// A step rule by name.

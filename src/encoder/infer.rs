@@ -3,10 +3,7 @@
 use crate::error::{Error, Result};
 use crate::parser::number::number;
 use crate::record::Reason;
-use crate::schema::{Column, Role, Schema};
-
-/// Records looked at.
-pub const SAMPLE: usize = 1000;
+use crate::schema::{Column, Format, Role, Schema};
 
 /// What the user said about columns; the rest is inferred.
 #[derive(Debug, Clone, Default)]
@@ -41,15 +38,16 @@ impl Named {
     }
 }
 
-/// The schema, and the columns whose role was inferred rather than named.
+/// The schema, and the columns whose role was inferred rather than named, or known from the format.
 ///
 /// # Errors
 /// A name that the header does not have, or that is given two roles.
 pub fn infer(
     names: &[String],
+    known: &[Option<Role>],
     sample: &[Vec<Vec<u8>>],
     named: &Named,
-    delimiter: u8,
+    format: Format,
     header: bool,
 ) -> Result<(Schema, Vec<(String, Role)>)> {
     let mut roles = vec![None; names.len()];
@@ -57,14 +55,14 @@ pub fn infer(
     let mut inferred = Vec::new();
     let mut columns = Vec::new();
     for (at, name) in names.iter().enumerate() {
-        let role = roles[at].unwrap_or_else(|| {
+        let role = roles[at].or(known[at]).unwrap_or_else(|| {
             let role = guess(sample.iter().filter_map(|row| row.get(at)));
             inferred.push((name.clone(), role));
             role
         });
         columns.push(Column { name: name.clone(), role, log: named.log.contains(name) });
     }
-    Ok((Schema { columns, delimiter, header }, inferred))
+    Ok((Schema { columns, format, header, ..Schema::default() }, inferred))
 }
 
 /// Writes the named roles down.
@@ -193,7 +191,7 @@ mod tests {
     use super::*;
 
     fn rows(text: &str) -> Vec<Vec<Vec<u8>>> {
-        crate::parser::csv::sample(text.as_bytes(), b',', SAMPLE)
+        crate::parser::csv::sample(text.as_bytes(), b',', 1000)
     }
 
     fn names(text: &str) -> Vec<String> {
@@ -204,7 +202,8 @@ mod tests {
     fn numbers_timestamps_and_text_are_told_apart() {
         let sample = rows("1,2.5,2024-05-01T10:00:00,red,,0\n0,,2024-05-01 10:00:01,7,,1\n");
         let named = Named { label: Some("y".into()), ..Named::default() };
-        let (schema, inferred) = infer(&names("y,a,when,b,empty,flag"), &sample, &named, b',', true).unwrap();
+        let (schema, inferred) =
+            infer(&names("y,a,when,b,empty,flag"), &[None; 6], &sample, &named, Format::Csv, true).unwrap();
         let roles: Vec<_> = schema.columns.iter().map(|column| column.role).collect();
         assert_eq!(
             roles,
@@ -218,20 +217,20 @@ mod tests {
     fn numbers_that_cannot_be_learned_do_not_make_a_column_text() {
         let sample = rows("1,1,inf\n0,inf,nan\n1,1e39,inf\n");
         let named = Named { label: Some("y".into()), ..Named::default() };
-        let (schema, _) = infer(&names("y,some,all"), &sample, &named, b',', true).unwrap();
+        let (schema, _) = infer(&names("y,some,all"), &[None; 3], &sample, &named, Format::Csv, true).unwrap();
         assert_eq!((schema.columns[1].role, schema.columns[2].role), (Role::Numeric, Role::Categorical));
     }
 
     #[test]
     fn a_name_that_is_not_there_is_refused_with_the_names_that_are() {
         let named = Named { label: Some("clicked".into()), ..Named::default() };
-        let error = infer(&names("click,age"), &[], &named, b',', true).unwrap_err().to_string();
+        let error = infer(&names("click,age"), &[None; 2], &[], &named, Format::Csv, true).unwrap_err().to_string();
         assert!(error.contains("clicked") && error.contains("click, age"), "{error}");
     }
 
     #[test]
     fn a_column_has_one_role() {
         let named = Named { label: Some("age".into()), numeric: vec!["age".into()], ..Named::default() };
-        assert!(infer(&names("click,age"), &[], &named, b',', true).is_err());
+        assert!(infer(&names("click,age"), &[None; 2], &[], &named, Format::Csv, true).is_err());
     }
 }

@@ -132,13 +132,13 @@ mod tests {
     use super::*;
     use crate::parser::Parser;
     use crate::record::Chunk;
-    use crate::schema::Column;
+    use crate::schema::{Column, Format};
 
     fn encode(text: &[u8]) -> Examples {
         let roles = [Role::Label, Role::Numeric, Role::Categorical, Role::Weight, Role::Id];
         let column = |(at, role): (usize, Role)| Column { name: format!("c{at}"), role, log: false };
         let columns = roles.into_iter().enumerate().map(column).collect();
-        let schema = Schema { columns, delimiter: b',', header: false };
+        let schema = Schema { columns, format: Format::Csv, header: false, ..Schema::default() };
         let (mut records, mut examples) = (Records::default(), Examples::default());
         Parser::new(schema.clone()).parse(Chunk::of(text), &mut records).unwrap();
         Encoder::new(&schema, LabelRule::Inferred).encode(&mut records, &mut examples);

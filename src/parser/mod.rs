@@ -1,38 +1,43 @@
-//! The parser: takes a chunk of text, gives its records as numbers and spans, and what it had to reject.
+//! The parser: takes a chunk, gives its records as numbers and spans, and what it had to reject.
 //!
 //! A pure function of the chunk and the schema: no I/O, no state from one chunk to the next, so any number of threads
-//! may parse. A new format is a sibling of [`csv`] and one more arm in [`Parser::parse`].
+//! may parse. A new format is a sibling of [`csv`] and one more arm in [`Parser`].
 
 pub mod csv;
+pub mod look;
 pub mod number;
 
 use crate::error::Result;
 use crate::record::{Chunk, Records};
-use crate::schema::Schema;
+use crate::schema::{Format, Schema};
 
 /// A parser for one schema, with its scratch space; each ingest thread has its own.
 ///
 /// ```
 /// use tidemill::parser::Parser;
 /// use tidemill::record::{Chunk, Records};
-/// use tidemill::schema::{Column, Role, Schema};
+/// use tidemill::schema::{Column, Format, Role, Schema};
 /// let column = |name: &str, role| Column { name: name.into(), role, log: false };
 /// let columns = vec![column("y", Role::Label), column("x", Role::Numeric)];
-/// let schema = Schema { columns, delimiter: b',', header: false };
+/// let schema = Schema { columns, format: Format::Csv, header: false, ..Schema::default() };
 /// let mut records = Records::default();
 /// Parser::new(schema).parse(Chunk::of(b"1,2.5\n0,-3\n"), &mut records)?;
 /// assert_eq!((records.numeric[0], records.numeric[16]), (2.5, -3.0));
 /// # Ok::<(), tidemill::error::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct Parser {
-    csv: csv::CsvParser,
+pub enum Parser {
+    /// Text in lines of fields.
+    Csv(csv::CsvParser),
 }
 
 impl Parser {
-    /// A parser for text in this schema.
+    /// A parser for records in this schema.
     pub fn new(schema: Schema) -> Self {
-        Self { csv: csv::CsvParser::new(schema) }
+        match schema.format {
+            Format::Csv | Format::Tsv => Self::Csv(csv::CsvParser::new(schema)),
+            _ => Self::Csv(csv::CsvParser::new(schema)),
+        }
     }
 
     /// Parses a chunk into `records`, whose buffers are used again.
@@ -40,6 +45,12 @@ impl Parser {
     /// # Errors
     /// A source whose header names other columns than the schema.
     pub fn parse(&mut self, chunk: Chunk, records: &mut Records) -> Result<()> {
-        self.csv.parse(chunk, records)
+        records.clear();
+        records.chunk = chunk;
+        records.rejected.append(&mut records.chunk.rejected);
+        records.seen = records.rejected.len() as u32;
+        match self {
+            Self::Csv(parser) => parser.parse(records),
+        }
     }
 }

@@ -5,43 +5,54 @@ use crate::config::Plan;
 use crate::encoder::infer::{self, Named};
 use crate::error::{Error, Result};
 use crate::parser::csv;
+use crate::parser::look::Look;
 use crate::record::Chunk;
 use crate::schema::{Column, Role, Schema};
 use crate::source::Input;
 
-/// The columns by what the user named, the header, and a sample.
+/// The columns by what the user named, what the format says, and a sample.
 pub(super) fn inferred(plan: &Plan, head: &Chunk) -> Result<(Schema, Vec<(String, Role)>)> {
-    let (names, start, header) = names_of(plan, head)?;
-    let sample = csv::sample(&head.text()[start..], plan.delimiter, infer::SAMPLE);
-    let named = named_or_known(plan);
+    let look = look_at(plan, head)?;
+    let mut named = named_or_known(plan);
+    if plan.format.is_sparse() {
+        named.label.get_or_insert_with(|| SPARSE_LABEL.into());
+    }
     if named.label.is_none() {
         return Err(Error::usage(format!(
             "which column is to be learned? add --label COLUMN; the columns are: {}",
-            names.join(", ")
+            look.names.join(", ")
         )));
     }
-    infer::infer(&names, &sample, &named, plan.delimiter, header)
+    infer::infer(&look.names, &look.roles, &look.sample, &named, plan.format, look.header)
 }
 
-/// The names of the columns, where the records start, and whether a header said so.
-fn names_of(plan: &Plan, head: &Chunk) -> Result<(Vec<String>, usize, bool)> {
+/// What the label of a format without columns is called.
+const SPARSE_LABEL: &str = "label";
+
+/// A first look at the columns, their names checked.
+fn look_at(plan: &Plan, head: &Chunk) -> Result<Look> {
     // Inputs without a byte are passed over: the first chunk may be another one's.
     let first = plan.inputs[head.source as usize].name();
-    if head.text().is_empty() {
+    if head.text().is_empty() && head.columns.is_none() {
         return Err(Error::input(format!("{first} is empty: there is not even a header line")));
     }
-    let (names, start) = csv::header(head.text(), plan.delimiter);
-    if let Some(columns) = &plan.options.source.columns {
+    let columns = plan.options.source.columns.as_deref();
+    if let Some(columns) = columns {
         check_distinct(columns, "--columns", "give each its own name")?;
-        if names == *columns {
+        if !plan.format.has_quotes() {
+            return Err(Error::usage(format!("--columns names the columns of CSV and TSV; {first} has its own names")));
+        }
+        if csv::header(head.text(), plan.format.delimiter()).0 == *columns {
             return Err(Error::usage(format!(
                 "the first line of {first} is a header with the names that --columns gives: leave --columns out"
             )));
         }
-        return Ok((columns.clone(), 0, false));
     }
-    check_names(&names, &first, plan.delimiter)?;
-    Ok((names, start, true))
+    let look = Look::at(head, plan.format, columns);
+    if look.header {
+        check_names(&look.names, &first, plan.format.delimiter())?;
+    }
+    Ok(look)
 }
 
 fn check_names(names: &[String], input: &str, delimiter: u8) -> Result<()> {
@@ -101,13 +112,13 @@ pub(super) fn of_model(plan: &Plan, model: &Schema, head: &Chunk) -> Result<Sche
     let (names, header) = match (&plan.options.source.columns, model.header) {
         (None, false) => {
             let names: Vec<_> = model.columns.iter().map(|column| column.name.clone()).collect();
-            let header = csv::header(head.text(), plan.delimiter).0 == names;
-            (names, header)
+            let header = csv::header(head.text(), plan.format.delimiter()).0 == names;
+            (names, header && plan.format.has_quotes())
         }
-        _ => names_of(plan, head).map(|(names, _, header)| (names, header))?,
+        _ => look_at(plan, head).map(|look| (look.names, look.header))?,
     };
     let columns = infer::recall(&names, model, &plan.named())?;
-    let schema = Schema { columns, delimiter: plan.delimiter, header };
+    let schema = Schema { columns, format: plan.format, header, ..Schema::default() };
     let input = plan.inputs[head.source as usize].name();
     check_fit(model, &schema, &input)?;
     if plan.settings.frozen || schema.first(Role::Label).is_some() {

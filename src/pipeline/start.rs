@@ -72,8 +72,7 @@ pub(super) struct Ready<'a> {
 pub fn prepare(plan: &Plan, saved: Option<Saved>, stop: &Stop) -> Result<Prepared> {
     // A model knows its columns; without one they are inferred from the first chunk.
     let eager = if saved.is_some() { Eager::Always } else { Eager::AfterFirst };
-    let reading =
-        Reading { delimiter: plan.delimiter, eager, fingerprints: plan.checkpoint.is_some(), chunk: source::CHUNK };
+    let reading = Reading { format: plan.format, eager, fingerprints: plan.checkpoint.is_some(), chunk: source::CHUNK };
     let mut source = Source::new(plan.inputs.clone(), reading);
     let opening = in_background(move || guarded("reading", || Ok((source.next_chunk(Chunk::default())?, source))));
     let (head, mut source) = stop.wait_for(&opening)??;
@@ -107,8 +106,8 @@ pub fn prepare_again(plan: &Plan, checkpoint: &Checkpoint, stop: &Stop) -> Resul
     let Checkpoint { header, state } = checkpoint;
     let (mut position, schema) = (Position::default(), header.schema.clone());
     state.restore(&mut position)?;
-    let (delimiter, chunk) = (schema.delimiter, header.chunk_bytes);
-    let reading = Reading { delimiter, eager: Eager::AfterFirst, fingerprints: true, chunk };
+    let (format, chunk) = (schema.format, header.chunk_bytes);
+    let reading = Reading { format, eager: Eager::AfterFirst, fingerprints: true, chunk };
     let inputs = plan.inputs.clone();
     let opening = in_background(move || guarded("reading", || Source::resume(inputs, reading, &position)));
     let source = stop.wait_for(&opening)??;

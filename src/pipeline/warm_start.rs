@@ -22,7 +22,7 @@ pub fn plan(options: Options) -> Result<(Plan, Option<Saved>)> {
     let mut saved = saved::to_predict(file)?;
     let mut plan = Plan::training_on(options, base, saved.model.hash_bits)?;
     if !has_format && plan.inputs.first() == Some(&Input::Stdin) {
-        plan.delimiter = saved.schema.delimiter; // a pipe has no extension that could tell
+        plan.format = saved.schema.format; // a pipe has no extension that could tell
     }
     notes.push(note(&saved.model, &plan.settings));
     saved.note = Some(notes.join("; "));

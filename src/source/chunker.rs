@@ -11,6 +11,7 @@ use super::fingerprint::Fingerprint;
 use super::split::boundary;
 use crate::error::{Error, Result};
 use crate::record::{Chunk, PADDING, Place, Reason, Rejected};
+use crate::schema::Format;
 
 /// Bytes of the longest record that is read.
 pub const MAX_RECORD: usize = 8 * 1024 * 1024;
@@ -30,7 +31,7 @@ pub enum Eager {
 pub struct Chunker {
     input: Box<dyn Read + Send>,
     name: String,
-    delimiter: u8,
+    format: Format,
     /// When to hand on what one read gave, instead of waiting for a full chunk.
     eager: Eager,
     /// What was read behind the last chunk's end.
@@ -49,11 +50,11 @@ pub struct Chunker {
 
 impl Chunker {
     /// Cuts `input`; `name` is for messages.
-    pub fn new(input: Box<dyn Read + Send>, name: String, delimiter: u8, eager: Eager) -> Self {
+    pub fn new(input: Box<dyn Read + Send>, name: String, format: Format, eager: Eager) -> Self {
         Self {
             input,
             name,
-            delimiter,
+            format,
             eager,
             rest: Vec::new(),
             offset: 0,
@@ -152,11 +153,11 @@ impl Chunker {
 
     /// Length of the whole records in `text`, and whether they hold a quote.
     fn cut(&self, text: &[u8]) -> (usize, bool) {
-        if memchr::memchr(b'"', text).is_none() {
+        if !self.format.has_quotes() || memchr::memchr(b'"', text).is_none() {
             let cut = if self.ended { Some(text.len()) } else { memchr::memrchr(b'\n', text).map(|at| at + 1) };
             return (cut.unwrap_or(0), false);
         }
-        let found = boundary(text, self.delimiter);
+        let found = boundary(text, self.format.delimiter());
         match self.ended && !found.in_quotes {
             true => (text.len(), true),
             false => (found.complete, true),
@@ -272,7 +273,7 @@ mod tests {
 
     fn chunks(text: &[u8], step: usize, eager: Eager) -> Vec<Chunk> {
         let input = Box::new(Drip(std::io::Cursor::new(text.to_vec()), step));
-        let mut chunker = Chunker::new(input, "test".into(), b',', eager);
+        let mut chunker = Chunker::new(input, "test".into(), Format::Csv, eager);
         let mut chunks = Vec::new();
         loop {
             let mut chunk = Chunk::default();
@@ -309,7 +310,9 @@ mod tests {
     fn a_chunk_that_is_used_again_does_not_grow() {
         let text = b"1,2\n".repeat(1000);
         let mut chunk = Chunk { bytes: vec![b'x'; 10 * CHUNK], ..Chunk::default() };
-        Chunker::new(Box::new(std::io::Cursor::new(text)), "test".into(), b',', Eager::Never).fill(&mut chunk).unwrap();
+        Chunker::new(Box::new(std::io::Cursor::new(text)), "test".into(), Format::Csv, Eager::Never)
+            .fill(&mut chunk)
+            .unwrap();
         assert_eq!(chunk.bytes.len(), chunk.len + PADDING);
         assert!(chunk.bytes[chunk.len..].iter().all(|&byte| byte == 0));
     }

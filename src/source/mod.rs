@@ -15,6 +15,7 @@ use std::path::PathBuf;
 
 use crate::error::Result;
 use crate::record::{Chunk, Place, Position};
+use crate::schema::Format;
 use chunker::{Chunker, Eager};
 use fingerprint::Fingerprint;
 use open::Text;
@@ -106,8 +107,8 @@ pub struct Source {
 /// How inputs are read.
 #[derive(Debug, Clone, Copy)]
 pub struct Reading {
-    /// Byte between fields.
-    pub delimiter: u8,
+    /// How the inputs are written.
+    pub format: Format,
     /// For standard input: files are never handed on in part.
     pub eager: Eager,
     /// Whether places carry fingerprints, so that reading can go on from there at another time.
@@ -211,8 +212,7 @@ impl Current {
     /// A text whose first `offset` bytes have been read.
     fn text(text: Text, input: &Input, reading: Reading, offset: u64, fingerprint: Fingerprint) -> Self {
         let eager = if *input == Input::Stdin { reading.eager } else { Eager::Never };
-        let mut chunker =
-            Chunker::new(text.reader(), input.name(), reading.delimiter, eager).behind(offset, fingerprint);
+        let mut chunker = Chunker::new(text.reader(), input.name(), reading.format, eager).behind(offset, fingerprint);
         chunker.set_size(reading.chunk);
         Self::Text(chunker)
     }

@@ -47,7 +47,7 @@ pub(super) fn parse(schema: &Schema, columns: &Columns, start: usize, records: &
         records.chunk.bytes = bytes;
         return;
     }
-    let index = |at| index_block(&bytes, at, schema.delimiter);
+    let index = |at| index_block(&bytes, at, schema.format.delimiter());
     let simple = |from: usize, to: usize| simple(&bytes[from..to]);
     parse_rows(schema, columns, &bytes, start, records, scratch, index, simple);
     records.chunk.bytes = bytes;
@@ -331,7 +331,7 @@ mod x86 {
         records: &mut Records,
         scratch: &mut Scratch,
     ) {
-        let index = |at| index_block_wide(bytes, at, schema.delimiter);
+        let index = |at| index_block_wide(bytes, at, schema.format.delimiter());
         let simple = |from, to| simple_wide(bytes, from, to);
         parse_rows(schema, columns, bytes, start, records, scratch, index, simple);
     }

@@ -28,15 +28,11 @@ impl CsvParser {
         Self { columns: Columns::new(&schema), fast: fast::Scratch::default(), checks_text, schema }
     }
 
-    /// Parses a chunk into `records`, whose buffers are used again.
+    /// Parses the chunk of `records` into them.
     ///
     /// # Errors
     /// A source whose header names other columns than the schema.
-    pub fn parse(&mut self, chunk: Chunk, records: &mut Records) -> Result<()> {
-        records.clear();
-        records.chunk = chunk;
-        records.rejected.append(&mut records.chunk.rejected);
-        records.seen = records.rejected.len() as u32;
+    pub fn parse(&mut self, records: &mut Records) -> Result<()> {
         let start = self.skip_header(&records.chunk)?;
         if self.is_plain(&records.chunk) {
             fast::parse(&self.schema, &self.columns, start, records, &mut self.fast);
@@ -56,7 +52,7 @@ impl CsvParser {
         if !(chunk.first && self.schema.header) {
             return Ok(0);
         }
-        let (names, end) = slow::header(chunk.text(), self.schema.delimiter);
+        let (names, end) = slow::header(chunk.text(), self.schema.format.delimiter());
         let expected = self.schema.columns.iter().map(|column| &column.name);
         if names.iter().eq(expected) {
             return Ok(end);
@@ -108,12 +104,18 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::parser::Parser;
     use crate::record::Reason;
-    use crate::schema::Column;
+    use crate::schema::{Column, Format};
 
     fn schema(roles: &[Role]) -> Schema {
         let column = |(at, &role): (usize, &Role)| Column { name: format!("c{at}"), role, log: false };
-        Schema { columns: roles.iter().enumerate().map(column).collect(), delimiter: b',', header: false }
+        Schema {
+            columns: roles.iter().enumerate().map(column).collect(),
+            format: Format::Csv,
+            header: false,
+            ..Schema::default()
+        }
     }
 
     const MIXED: [Role; 7] =
@@ -184,7 +186,7 @@ mod tests {
     fn a_quoted_field_may_hold_delimiters_quotes_and_line_ends() {
         let schema = schema(&[Role::Categorical, Role::Numeric]);
         let mut records = Records::default();
-        CsvParser::new(schema).parse(Chunk::of(b"\"a,\"\"b\"\"\nc\",1\r\nplain,\"2.5\"\n"), &mut records).unwrap();
+        Parser::new(schema).parse(Chunk::of(b"\"a,\"\"b\"\"\nc\",1\r\nplain,\"2.5\"\n"), &mut records).unwrap();
         let texts: Vec<_> = records.text.iter().map(|span| span.of(&records.chunk.bytes)).collect();
         assert_eq!(texts, [&b"a,\"b\"\nc"[..], b"plain"]);
         assert_eq!((records.numeric[0], records.numeric[16]), (1.0, 2.5));
@@ -212,7 +214,7 @@ mod tests {
     fn text_that_is_not_utf8_is_a_rejection_not_a_failure() {
         let schema = schema(&[Role::Categorical, Role::Numeric]);
         let mut records = Records::default();
-        CsvParser::new(schema).parse(Chunk::of(b"ok,1\n\xff\xfe,2\nfine,3\n"), &mut records).unwrap();
+        Parser::new(schema).parse(Chunk::of(b"ok,1\n\xff\xfe,2\nfine,3\n"), &mut records).unwrap();
         assert_eq!((records.rows, records.rejected[0].reason), (2, Reason::InvalidUtf8));
     }
 
@@ -220,7 +222,7 @@ mod tests {
     fn another_header_is_refused() {
         let schema = Schema { header: true, ..schema(&[Role::Numeric, Role::Label]) };
         let chunk = Chunk { first: true, ..Chunk::of(b"c0,other\n1,2\n") };
-        let error = CsvParser::new(schema).parse(chunk, &mut Records::default()).unwrap_err();
+        let error = Parser::new(schema).parse(chunk, &mut Records::default()).unwrap_err();
         assert!(error.to_string().contains("c0, other"), "{error}");
     }
 
@@ -248,7 +250,7 @@ mod tests {
             let end = if crlf { "\r\n" } else { "\n" };
             let text: String = lines.iter().filter(|l| !l.contains('"')).map(|l| format!("{l}{end}")).collect();
             let mut records = Records::default();
-            CsvParser::new(schema(&MIXED)).parse(Chunk::of(text.as_bytes()), &mut records).unwrap();
+            Parser::new(schema(&MIXED)).parse(Chunk::of(text.as_bytes()), &mut records).unwrap();
             let lines = text.lines().filter(|line| !line.is_empty()).count();
             prop_assert_eq!(records.rows + records.rejected.len(), lines);
             prop_assert_eq!(records.seen as usize, lines);
@@ -257,7 +259,7 @@ mod tests {
         #[test]
         fn no_bytes_make_the_parser_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
             for roles in [&MIXED[..], &MIXED[..2], &MIXED[3..4]] {
-                CsvParser::new(schema(roles)).parse(Chunk::of(&bytes), &mut Records::default()).unwrap();
+                Parser::new(schema(roles)).parse(Chunk::of(&bytes), &mut Records::default()).unwrap();
             }
         }
     }

@@ -10,7 +10,7 @@ use crate::schema::Schema;
 
 /// Parses the records from `start` on. Unescaped text is put behind the chunk's own.
 pub(super) fn parse(schema: &Schema, columns: &Columns, start: usize, records: &mut Records) {
-    let mut lines = Lines::new(schema.delimiter);
+    let mut lines = Lines::new(schema.format.delimiter());
     let mut at = start;
     while let Some((from, end)) = lines.next(&records.chunk.bytes[..records.chunk.len], at) {
         let text_end = trim_line_end(&records.chunk.bytes[from..end]) + from;

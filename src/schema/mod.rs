@@ -1,0 +1,172 @@
+//! What the columns of a stream are and what each is for. Plain data, shared by the parser and the encoder.
+//!
+//! Siblings: [`step`] (a transform of columns, as a job file writes it) and [`feature`] (what is made of columns).
+
+pub mod feature;
+pub mod step;
+
+use serde::{Deserialize, Serialize};
+
+pub use feature::Feature;
+pub use step::Step;
+
+use crate::examples::stride;
+
+/// How records are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// Text with commas between fields, a record a line; fields may be quoted.
+    #[default]
+    Csv,
+    /// The same with tabs.
+    Tsv,
+    /// A JSON object a line.
+    JsonL,
+    /// `label index:value ...`, a record a line; what svmlight reads too.
+    LibSvm,
+    /// Vowpal Wabbit's text: `label weight 'tag |namespace name:value ...`, a record a line.
+    Vw,
+    /// Parquet files.
+    Parquet,
+    /// Arrow's files and streams.
+    Arrow,
+}
+
+impl Format {
+    /// The format that a file's name tells, passing over `.gz` and `.zst`.
+    ///
+    /// ```
+    /// use tidemill::schema::Format;
+    /// assert_eq!(Format::of_name("logs/May.JSONL.gz"), Some(Format::JsonL));
+    /// assert_eq!(Format::of_name("clicks.log"), None);
+    /// ```
+    pub fn of_name(name: &str) -> Option<Self> {
+        let name = name.to_lowercase();
+        let name = name.trim_end_matches(".gz").trim_end_matches(".zst");
+        match name.rsplit_once('.')?.1 {
+            "csv" => Some(Self::Csv),
+            "tsv" | "tab" => Some(Self::Tsv),
+            "jsonl" | "ndjson" | "json" => Some(Self::JsonL),
+            "libsvm" | "svmlight" | "svm" => Some(Self::LibSvm),
+            "vw" => Some(Self::Vw),
+            "parquet" | "pq" => Some(Self::Parquet),
+            "arrow" | "arrows" | "feather" | "ipc" => Some(Self::Arrow),
+            _ => None,
+        }
+    }
+
+    /// Byte between two fields, where the format has one.
+    pub fn delimiter(self) -> u8 {
+        if self == Self::Tsv { b'\t' } else { b',' }
+    }
+
+    /// Whether fields may be quoted, so that a line end may stand within a record.
+    pub fn has_quotes(self) -> bool {
+        matches!(self, Self::Csv | Self::Tsv)
+    }
+
+    /// Whether records spell out their features, rather than fill columns.
+    pub fn is_sparse(self) -> bool {
+        matches!(self, Self::LibSvm | Self::Vw)
+    }
+
+    /// Whether files hold columns rather than lines of text.
+    pub fn is_columnar(self) -> bool {
+        matches!(self, Self::Parquet | Self::Arrow)
+    }
+}
+
+/// What a column is used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// A number: standardised online, one weight of its own.
+    Numeric,
+    /// Text: hashed with the column's name, one weight a value.
+    Categorical,
+    /// What is learned.
+    Label,
+    /// The example weight.
+    Weight,
+    /// Carried into the predictions, not learned.
+    Id,
+    /// The event time: kept out of the features.
+    Time,
+    /// Not used.
+    Ignored,
+}
+
+/// A column of the stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Column {
+    /// Its name in the header.
+    pub name: String,
+    /// What it is used for.
+    pub role: Role,
+    /// A numeric column of which `sign(x) ln(1 + |x|)` is taken before anything else.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub log: bool,
+}
+
+/// How the names of features become numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Hashing {
+    /// Every name is hashed.
+    #[default]
+    All,
+    /// A name of digits is its own number, behind its namespace's: what libsvm and Vowpal Wabbit's text mean by it.
+    Strings,
+}
+
+/// The columns of a stream, in the order of its header, and what is made of them.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Schema {
+    /// The columns, in the order of the header.
+    pub columns: Vec<Column>,
+    /// How records are written.
+    #[serde(default)]
+    pub format: Format,
+    /// Whether every source opens with a header line.
+    pub header: bool,
+    /// How the names of features become numbers.
+    #[serde(default)]
+    pub hashing: Hashing,
+    /// The columns as they are read, where transforms make others of them; else `columns` are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub read: Vec<Column>,
+    /// What is done to them before anything else, in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub transforms: Vec<Step>,
+    /// What is made of them beside one feature a column.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<Feature>,
+}
+
+impl Schema {
+    /// The columns of one role, in order.
+    pub fn of(&self, role: Role) -> impl Iterator<Item = &Column> {
+        self.columns.iter().filter(move |column| column.role == role)
+    }
+
+    /// The first column of one role.
+    pub fn first(&self, role: Role) -> Option<&Column> {
+        self.of(role).next()
+    }
+
+    /// Numeric columns.
+    pub fn numeric(&self) -> usize {
+        self.of(Role::Numeric).count()
+    }
+
+    /// Floats of a row of the numeric columns, padding included.
+    pub fn stride(&self) -> usize {
+        stride(self.numeric())
+    }
+
+    /// The names of the columns of one role, comma between them.
+    pub fn names(&self, role: Role) -> String {
+        self.of(role).map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ")
+    }
+}
