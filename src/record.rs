@@ -171,8 +171,10 @@ pub struct Records {
     pub record: Vec<Span>,
     /// What could not be used, in order.
     pub rejected: Vec<Rejected>,
-    /// Records and rejections together.
+    /// Records and rejections together, and records that were filtered out.
     pub seen: u32,
+    /// Records that a transform has filtered out.
+    pub filtered: u32,
 }
 
 impl Records {
@@ -180,6 +182,7 @@ impl Records {
     pub fn clear(&mut self) {
         self.rows = 0;
         self.seen = 0;
+        self.filtered = 0;
         self.numeric.clear();
         self.text.clear();
         self.sparse.clear();

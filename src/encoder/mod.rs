@@ -53,6 +53,7 @@ impl Encoder {
         examples.bytes = records.chunk.len as u64;
         examples.place = records.chunk.place;
         examples.seen = records.seen;
+        examples.filtered = records.filtered;
         examples.best_loss = records.chunk.best_loss;
         std::mem::swap(&mut examples.rejected, &mut records.rejected);
         std::mem::swap(&mut examples.dense, &mut records.numeric);

@@ -9,6 +9,7 @@ use crate::parser::look::Look;
 use crate::record::Chunk;
 use crate::schema::{Column, Role, Schema};
 use crate::source::Input;
+use crate::transform::{self, Made};
 
 /// The columns by what the user named, what the format says, and a sample.
 pub(super) fn inferred(plan: &Plan, head: &Chunk) -> Result<(Schema, Vec<(String, Role)>)> {
@@ -23,7 +24,32 @@ pub(super) fn inferred(plan: &Plan, head: &Chunk) -> Result<(Schema, Vec<(String
             look.names.join(", ")
         )));
     }
-    infer::infer(&look.names, &look.roles, &look.sample, &named, plan.format, look.header)
+    let Look { names, roles, sample, header } = &look;
+    let options = &plan.options;
+    let (schema, inferred) = if options.transform.is_empty() {
+        infer::infer(names, roles, sample, &named, plan.format, *header)?
+    } else {
+        let read = infer::as_read(names, roles, sample, &named);
+        let made = transform::made(&read, &options.transform)?;
+        let (names, roles): (Vec<_>, Vec<_>) =
+            made.columns.iter().map(|made| (made.name.clone(), Some(made.role))).unzip();
+        let (schema, inferred) = infer::infer(&names, &roles, &[], &named, plan.format, *header)?;
+        let schema = Schema { transforms: options.transform.clone(), ..schema };
+        (behind(schema, read, &made), inferred)
+    };
+    Ok((Schema { features: options.feature.clone(), ..schema }, inferred))
+}
+
+/// The schema behind transforms: of what is read, the columns that nobody needs are left out.
+fn behind(schema: Schema, mut read: Vec<Column>, made: &Made) -> Schema {
+    let is_used = |at: usize| {
+        let mut of_it = schema.columns.iter().zip(&made.columns).filter(|(_, made)| made.needs.contains(&at));
+        made.looked_at.contains(&at) || of_it.any(|(column, _)| !matches!(column.role, Role::Ignored | Role::Time))
+    };
+    for at in (0..read.len()).filter(|&at| !is_used(at)) {
+        read[at].role = Role::Ignored;
+    }
+    Schema { read, ..schema }
 }
 
 /// What the label of a format without columns is called.
@@ -109,17 +135,21 @@ fn named_or_known(plan: &Plan) -> Named {
 
 /// The columns of an input to predict or to train on: those of the model, by name.
 pub(super) fn of_model(plan: &Plan, model: &Schema, head: &Chunk) -> Result<Schema> {
+    check_job(plan, model)?;
     let (names, header) = match (&plan.options.source.columns, model.header) {
-        (None, false) => {
-            let names: Vec<_> = model.columns.iter().map(|column| column.name.clone()).collect();
+        (None, false) if plan.format.has_quotes() => {
+            let names: Vec<_> = model.as_read().iter().map(|column| column.name.clone()).collect();
             let header = csv::header(head.text(), plan.format.delimiter()).0 == names;
-            (names, header && plan.format.has_quotes())
+            (names, header)
         }
         _ => look_at(plan, head).map(|look| (look.names, look.header))?,
     };
-    let columns = infer::recall(&names, model, &plan.named())?;
-    let schema = Schema { columns, format: plan.format, header, ..Schema::default() };
     let input = plan.inputs[head.source as usize].name();
+    let schema = Schema { format: plan.format, header, ..model.clone() };
+    let schema = match model.transforms.is_empty() {
+        true => Schema { columns: infer::recall(&names, model, &plan.named())?, ..schema },
+        false => behind_those_of(model, &names, plan, schema, &input)?,
+    };
     check_fit(model, &schema, &input)?;
     if plan.settings.frozen || schema.first(Role::Label).is_some() {
         return Ok(schema);
@@ -128,6 +158,52 @@ pub(super) fn of_model(plan: &Plan, model: &Schema, head: &Chunk) -> Result<Sche
         "{input} lacks the column that the model learned to predict, {}: name its label with --label COLUMN",
         model.names(Role::Label)
     )))
+}
+
+/// A model stands behind its own transforms and features.
+fn check_job(plan: &Plan, model: &Schema) -> Result<()> {
+    let options = &plan.options;
+    let same = |named: bool, equal: bool, section: &str| match named && !equal {
+        true => Err(Error::usage(format!(
+            "the model has learned behind other [[{section}]] sections than the job's: leave them out of the job, or \
+             train a new model"
+        ))),
+        false => Ok(()),
+    };
+    same(!options.transform.is_empty(), options.transform == model.transforms, "transform")?;
+    same(!options.feature.is_empty(), options.feature == model.features, "feature")
+}
+
+/// The columns behind the model's transforms. What the input lacks must be needed for nothing but a label, a weight or
+/// an id.
+fn behind_those_of(model: &Schema, names: &[String], plan: &Plan, schema: Schema, input: &str) -> Result<Schema> {
+    let column = |name: &String| {
+        let known = model.read.iter().find(|column| column.name == *name).cloned();
+        known.unwrap_or_else(|| Column { name: name.clone(), role: Role::Ignored, log: false })
+    };
+    let read: Vec<Column> = names.iter().map(column).collect();
+    let is_absent = |column: &&Column| column.role != Role::Ignored && !names.contains(&column.name);
+    let absent: Vec<Column> = model.read.iter().filter(is_absent).cloned().collect();
+    let all: Vec<Column> = read.iter().chain(&absent).cloned().collect();
+    let made = transform::made(&all, &model.transforms)?;
+    let made_names: Vec<_> = made.columns.iter().map(|column| column.name.clone()).collect();
+    let mut columns = infer::recall(&made_names, model, &plan.named())?;
+    for at in read.len()..all.len() {
+        let of_it = || columns.iter().zip(&made.columns).filter(|(_, made)| made.needs.contains(&at));
+        let is_feature = |role| matches!(role, Role::Numeric | Role::Categorical);
+        if made.deciding.contains(&at) || of_it().any(|(column, _)| is_feature(column.role)) {
+            return Err(Error::input(format!(
+                "{input} lacks the column \"{}\", which the model's transforms need: give it the columns it was trained on",
+                all[at].name
+            )));
+        }
+    }
+    for (column, made) in columns.iter_mut().zip(&made.columns) {
+        if made.needs.iter().any(|&at| at >= read.len()) {
+            column.role = Role::Ignored;
+        }
+    }
+    Ok(Schema { columns, read, absent, ..schema })
 }
 
 /// The features must be those of the model, in any order.

@@ -2,8 +2,8 @@
 //!
 //! Every section is an expression or a choice of columns: `fill`, `clip`, `cast` and `log` are short for expressions.
 
-use arrow::array::{Array, ArrayRef, BooleanArray, UInt32Array};
-use arrow::compute::{filter, take};
+use arrow::array::{ArrayRef, BooleanArray, UInt32Array};
+use arrow::compute::filter;
 
 use super::expression::{Expression, Faults, Named, Scope};
 use crate::error::{Error, Result};
@@ -16,6 +16,8 @@ use crate::schema::step::{Constant, Kind};
 pub(super) struct Steps {
     steps: Vec<Compiled>,
     output: Vec<Output>,
+    looked_at: Vec<usize>,
+    deciding: Vec<usize>,
 }
 
 /// A column behind the last step.
@@ -66,7 +68,12 @@ impl Steps {
             untouched: Some(at),
             needs: vec![at],
         };
-        let mut compiler = Self { steps: Vec::new(), output: input.iter().enumerate().map(first).collect() };
+        let mut compiler = Self {
+            steps: Vec::new(),
+            output: input.iter().enumerate().map(first).collect(),
+            looked_at: Vec::new(),
+            deciding: Vec::new(),
+        };
         for (at, step) in steps.iter().enumerate() {
             compiler.add(step).map_err(|error| Error::usage(format!("[[transform]] number {}: {error}", at + 1)))?;
         }
@@ -78,15 +85,17 @@ impl Steps {
         &self.output
     }
 
-    /// Columns of the input that decide which records there are.
-    pub(super) fn deciding(&self) -> impl Iterator<Item = usize> {
-        self.steps
-            .iter()
-            .filter_map(|step| match step {
-                Compiled::Filter(condition) => Some(condition.columns()),
-                Compiled::Columns(_) => None,
-            })
-            .flatten()
+    /// Columns of the input that decide which records are kept.
+    pub(super) fn deciding(&self) -> Vec<usize> {
+        self.deciding.clone()
+    }
+
+    /// Columns of the input that any step looks at.
+    pub(super) fn looked_at(&self) -> Vec<usize> {
+        let mut places = self.looked_at.clone();
+        places.sort_unstable();
+        places.dedup();
+        places
     }
 
     fn add(&mut self, step: &Step) -> Result<()> {
@@ -99,6 +108,9 @@ impl Steps {
                         condition.kind().name()
                     )));
                 }
+                let needs = self.needs(&condition);
+                self.looked_at.extend_from_slice(&needs);
+                self.deciding.extend(needs);
                 self.steps.push(Compiled::Filter(condition));
                 Ok(())
             }
@@ -136,10 +148,8 @@ impl Steps {
         let mut output = self.output.clone();
         for (name, text) in columns {
             let expression = Expression::new(&text, &before)?;
-            let mut needs: Vec<usize> =
-                expression.columns().iter().flat_map(|&at| self.output[at].needs.iter().copied()).collect();
-            needs.sort_unstable();
-            needs.dedup();
+            let needs = self.needs(&expression);
+            self.looked_at.extend_from_slice(&needs);
             let made = Output { name, kind: expression.kind(), untouched: None, needs };
             match output.iter().position(|column| column.name == made.name) {
                 Some(at) => (output[at], makes[at]) = (made, Make::Compute(expression)),
@@ -152,6 +162,15 @@ impl Steps {
         self.output = output;
         self.steps.push(Compiled::Columns(makes));
         Ok(())
+    }
+
+    /// The columns of the input that an expression depends on.
+    fn needs(&self, expression: &Expression) -> Vec<usize> {
+        let mut needs: Vec<usize> =
+            expression.columns().iter().flat_map(|&at| self.output[at].needs.iter().copied()).collect();
+        needs.sort_unstable();
+        needs.dedup();
+        needs
     }
 
     fn rename(&mut self, names: &std::collections::BTreeMap<String, String>) -> Result<()> {
@@ -238,13 +257,6 @@ impl Table {
             self.rows.values().iter().zip(keep.values()).filter(|(_, keep)| *keep).map(|(row, _)| *row).collect();
         self.rows = UInt32Array::from(kept);
         Ok(())
-    }
-
-    /// The rows `from..` up to `to`, for a look at them.
-    #[cfg(test)]
-    fn slice(&self, from: u32, to: u32) -> Vec<ArrayRef> {
-        let places = UInt32Array::from_iter_values(from..to);
-        self.columns.iter().map(|column| take(column, &places, None).unwrap()).collect()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, Float64Array, StringArray, TimestampMicrosecondArray};
+use arrow::array::{Array, ArrayRef, Float64Array, StringArray, TimestampMicrosecondArray, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
@@ -17,6 +17,9 @@ type Result<T> = std::result::Result<T, ArrowError>;
 
 /// A column as a kind; values that are none become missing and a fault of their record.
 pub(in crate::transform) fn as_kind(array: &ArrayRef, kind: Kind, scope: &Scope<'_>) -> Result<ArrayRef> {
+    if *array.data_type() == DataType::Null {
+        return Ok(new_null_array(&data_type(kind), array.len()));
+    }
     let cast = convert(array, kind)?;
     if cast.null_count() > array.null_count() {
         let fault = if kind == Kind::Time { Reason::NotATime } else { Reason::NotANumber };
