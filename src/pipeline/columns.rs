@@ -1,40 +1,46 @@
 //! What the columns of the inputs are: by the header or the names given, by what the user or a generated stream says of
 //! them and a sample for the rest, or by the model that is to predict them or to be trained on.
 
+use super::sparse;
 use crate::config::Plan;
 use crate::encoder::infer::{self, Named};
 use crate::error::{Error, Result};
 use crate::parser::csv;
 use crate::parser::look::Look;
 use crate::record::Chunk;
-use crate::schema::{Column, Role, Schema};
+use crate::schema::{Column, Hashing, Role, Schema};
 use crate::source::Input;
 
 /// The columns by what the user named, what the format says, and a sample.
 pub(super) fn inferred(plan: &Plan, head: &Chunk) -> Result<(Schema, Vec<(String, Role)>)> {
     let look = look_at(plan, head)?;
-    let mut named = named_or_known(plan);
     if plan.format.is_sparse() {
-        named.label.get_or_insert_with(|| SPARSE_LABEL.into());
+        return Ok((Schema { hashing: hashing(plan), ..sparse::inferred(plan, &look)? }, Vec::new()));
     }
+    let named = named_or_known(plan);
     if named.label.is_none() {
         return Err(Error::usage(format!(
             "which column is to be learned? add --label COLUMN; the columns are: {}",
             look.names.join(", ")
         )));
     }
-    infer::infer(&look.names, &look.roles, &look.sample, &named, plan.format, look.header)
+    let (schema, inferred) = infer::infer(&look.names, &look.roles, &look.sample, &named, plan.format, look.header)?;
+    Ok((Schema { hashing: hashing(plan), ..schema }, inferred))
 }
 
-/// What the label of a format without columns is called.
-const SPARSE_LABEL: &str = "label";
+/// How names become numbers: a sparse format's digits are numbers, unless the user says otherwise.
+fn hashing(plan: &Plan) -> Hashing {
+    let usual = if plan.format.is_sparse() { Hashing::Strings } else { Hashing::All };
+    plan.options.source.hash.unwrap_or(usual)
+}
 
 /// A first look at the columns, their names checked.
 fn look_at(plan: &Plan, head: &Chunk) -> Result<Look> {
     // Inputs without a byte are passed over: the first chunk may be another one's.
     let first = plan.inputs[head.source as usize].name();
     if head.text().is_empty() && head.columns.is_none() {
-        return Err(Error::input(format!("{first} is empty: there is not even a header line")));
+        let least = if plan.format.is_sparse() { "record" } else { "header line" };
+        return Err(Error::input(format!("{first} is empty: there is not even a {least}")));
     }
     let columns = plan.options.source.columns.as_deref();
     if let Some(columns) = columns {
@@ -109,6 +115,11 @@ fn named_or_known(plan: &Plan) -> Named {
 
 /// The columns of an input to predict or to train on: those of the model, by name.
 pub(super) fn of_model(plan: &Plan, model: &Schema, head: &Chunk) -> Result<Schema> {
+    check_kind(plan, model, head)?;
+    if plan.format.is_sparse() {
+        let look = look_at(plan, head)?;
+        return Ok(Schema { hashing: model.hashing, ..sparse::of_model(plan, model, &look)? });
+    }
     let (names, header) = match (&plan.options.source.columns, model.header) {
         (None, false) => {
             let names: Vec<_> = model.columns.iter().map(|column| column.name.clone()).collect();
@@ -118,7 +129,7 @@ pub(super) fn of_model(plan: &Plan, model: &Schema, head: &Chunk) -> Result<Sche
         _ => look_at(plan, head).map(|look| (look.names, look.header))?,
     };
     let columns = infer::recall(&names, model, &plan.named())?;
-    let schema = Schema { columns, format: plan.format, header, ..Schema::default() };
+    let schema = Schema { columns, format: plan.format, header, hashing: model.hashing, ..Schema::default() };
     let input = plan.inputs[head.source as usize].name();
     check_fit(model, &schema, &input)?;
     if plan.settings.frozen || schema.first(Role::Label).is_some() {
@@ -128,6 +139,24 @@ pub(super) fn of_model(plan: &Plan, model: &Schema, head: &Chunk) -> Result<Sche
         "{input} lacks the column that the model learned to predict, {}: name its label with --label COLUMN",
         model.names(Role::Label)
     )))
+}
+
+/// Columns and features that are spelled out are no substitute for each other, and hashes cannot be made anew.
+fn check_kind(plan: &Plan, model: &Schema, head: &Chunk) -> Result<()> {
+    let (of_model, of_input) = (sparse::words(model.format), sparse::words(plan.format));
+    if model.format.is_sparse() != plan.format.is_sparse() {
+        let input = plan.inputs[head.source as usize].name();
+        return Err(Error::usage(format!(
+            "the model learned from {of_model}, and {input} is read as {of_input}: name its format with --format, or \
+             train a model on such input"
+        )));
+    }
+    match plan.options.source.hash.filter(|&named| named != model.hashing) {
+        None => Ok(()),
+        Some(_) => Err(Error::usage(
+            "--hash is not the model's, and its table cannot be hashed anew: leave it out, or train a new model",
+        )),
+    }
 }
 
 /// The features must be those of the model, in any order.

@@ -15,6 +15,7 @@ pub mod outlet;
 mod resumed;
 pub mod saved;
 mod sequencer;
+mod sparse;
 pub mod stage;
 pub mod start;
 mod stop;
