@@ -6,7 +6,7 @@ use clap::{Args, ValueHint};
 use serde::{Deserialize, Serialize};
 
 use crate::learner::Update;
-use crate::schema::{Feature, Format, Step};
+use crate::schema::{Feature, Format, Hashing, Step};
 use crate::source::synthetic::Generator;
 
 /// Declares a section of the job file whose fields are flags as well.
@@ -71,12 +71,16 @@ section! {
         /// Columns to take as categories
         #[arg(long, value_delimiter = ',', value_parser = trimmed, value_name = "COLUMNS", help_heading = "Columns")]
         categorical: Vec<String>,
-        /// Columns to leave out
+        /// Columns to leave out; of Vowpal Wabbit's text, namespaces
         #[arg(long, value_delimiter = ',', value_parser = trimmed, value_name = "COLUMNS", help_heading = "Columns")]
         ignore: Vec<String>,
         /// Numeric columns to take as sign(x) ln(1+|x|): counts and amounts
         #[arg(long, value_delimiter = ',', value_parser = trimmed, value_name = "COLUMNS", help_heading = "Columns")]
         log: Vec<String>,
+        /// What is hashed of a feature's name: a name of digits is its own number under strings
+        /// [default: strings for libsvm and vw, else all]
+        #[arg(long, value_enum, help_heading = "Columns")]
+        hash: Hashing,
     }
 }
 

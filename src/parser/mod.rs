@@ -4,8 +4,12 @@
 //! may parse. A new format is a sibling of [`csv`] and one more arm in [`Parser`].
 
 pub mod csv;
+pub mod libsvm;
 pub mod look;
+mod marks;
 pub mod number;
+mod sparse;
+pub mod vw;
 
 use crate::error::Result;
 use crate::record::{Chunk, Records};
@@ -29,6 +33,10 @@ use crate::schema::{Format, Schema};
 pub enum Parser {
     /// Text in lines of fields.
     Csv(csv::CsvParser),
+    /// libsvm's text.
+    LibSvm(libsvm::LibSvmParser),
+    /// Vowpal Wabbit's text.
+    Vw(vw::VwParser),
 }
 
 impl Parser {
@@ -36,6 +44,8 @@ impl Parser {
     pub fn new(schema: Schema) -> Self {
         match schema.format {
             Format::Csv | Format::Tsv => Self::Csv(csv::CsvParser::new(schema)),
+            Format::LibSvm => Self::LibSvm(libsvm::LibSvmParser::new(&schema)),
+            Format::Vw => Self::Vw(vw::VwParser::new(&schema)),
             _ => Self::Csv(csv::CsvParser::new(schema)),
         }
     }
@@ -50,7 +60,10 @@ impl Parser {
         records.rejected.append(&mut records.chunk.rejected);
         records.seen = records.rejected.len() as u32;
         match self {
-            Self::Csv(parser) => parser.parse(records),
+            Self::Csv(parser) => return parser.parse(records),
+            Self::LibSvm(parser) => parser.parse(records),
+            Self::Vw(parser) => parser.parse(records),
         }
+        Ok(())
     }
 }

@@ -1,23 +1,27 @@
 //! What the columns of the inputs are: by the header or the names given, by what the user or a generated stream says of
 //! them and a sample for the rest, or by the model that is to predict them or to be trained on.
 
+mod made;
+mod sparse;
+
 use crate::config::Plan;
 use crate::encoder::infer::{self, Named};
 use crate::error::{Error, Result};
 use crate::parser::csv;
 use crate::parser::look::Look;
 use crate::record::Chunk;
-use crate::schema::{Column, Role, Schema};
+use crate::schema::{Column, Hashing, Role, Schema};
 use crate::source::Input;
-use crate::transform::{self, Made};
+use crate::transform;
 
 /// The columns by what the user named, what the format says, and a sample.
 pub(super) fn inferred(plan: &Plan, head: &Chunk) -> Result<(Schema, Vec<(String, Role)>)> {
     let look = look_at(plan, head)?;
-    let mut named = named_or_known(plan);
     if plan.format.is_sparse() {
-        named.label.get_or_insert_with(|| SPARSE_LABEL.into());
+        let features = plan.options.feature.clone();
+        return Ok((Schema { hashing: hashing(plan), features, ..sparse::inferred(plan, &look)? }, Vec::new()));
     }
+    let named = named_or_known(plan);
     if named.label.is_none() {
         return Err(Error::usage(format!(
             "which column is to be learned? add --label COLUMN; the columns are: {}",
@@ -35,32 +39,24 @@ pub(super) fn inferred(plan: &Plan, head: &Chunk) -> Result<(Schema, Vec<(String
             made.columns.iter().map(|made| (made.name.clone(), Some(made.role))).unzip();
         let (schema, inferred) = infer::infer(&names, &roles, &[], &named, plan.format, *header)?;
         let schema = Schema { transforms: options.transform.clone(), ..schema };
-        (behind(schema, read, &made), inferred)
+        (made::behind(schema, read, &made), inferred)
     };
-    Ok((Schema { features: options.feature.clone(), ..schema }, inferred))
+    Ok((Schema { features: options.feature.clone(), hashing: hashing(plan), ..schema }, inferred))
 }
 
-/// The schema behind transforms: of what is read, the columns that nobody needs are left out.
-fn behind(schema: Schema, mut read: Vec<Column>, made: &Made) -> Schema {
-    let is_used = |at: usize| {
-        let mut of_it = schema.columns.iter().zip(&made.columns).filter(|(_, made)| made.needs.contains(&at));
-        made.looked_at.contains(&at) || of_it.any(|(column, _)| !matches!(column.role, Role::Ignored | Role::Time))
-    };
-    for at in (0..read.len()).filter(|&at| !is_used(at)) {
-        read[at].role = Role::Ignored;
-    }
-    Schema { read, ..schema }
+/// How names become numbers: a sparse format's digits are numbers, unless the user says otherwise.
+fn hashing(plan: &Plan) -> Hashing {
+    let usual = if plan.format.is_sparse() { Hashing::Strings } else { Hashing::All };
+    plan.options.source.hash.unwrap_or(usual)
 }
-
-/// What the label of a format without columns is called.
-const SPARSE_LABEL: &str = "label";
 
 /// A first look at the columns, their names checked.
 fn look_at(plan: &Plan, head: &Chunk) -> Result<Look> {
     // Inputs without a byte are passed over: the first chunk may be another one's.
     let first = plan.inputs[head.source as usize].name();
     if head.text().is_empty() && head.columns.is_none() {
-        return Err(Error::input(format!("{first} is empty: there is not even a header line")));
+        let least = if plan.format.is_sparse() { "record" } else { "header line" };
+        return Err(Error::input(format!("{first} is empty: there is not even a {least}")));
     }
     let columns = plan.options.source.columns.as_deref();
     if let Some(columns) = columns {
@@ -136,6 +132,15 @@ fn named_or_known(plan: &Plan) -> Named {
 /// The columns of an input to predict or to train on: those of the model, by name.
 pub(super) fn of_model(plan: &Plan, model: &Schema, head: &Chunk) -> Result<Schema> {
     check_job(plan, model)?;
+    check_kind(plan, model, head)?;
+    if plan.format.is_sparse() {
+        let look = look_at(plan, head)?;
+        return Ok(Schema {
+            hashing: model.hashing,
+            features: model.features.clone(),
+            ..sparse::of_model(plan, model, &look)?
+        });
+    }
     let (names, header) = match (&plan.options.source.columns, model.header) {
         (None, false) if plan.format.has_quotes() => {
             let names: Vec<_> = model.as_read().iter().map(|column| column.name.clone()).collect();
@@ -148,7 +153,7 @@ pub(super) fn of_model(plan: &Plan, model: &Schema, head: &Chunk) -> Result<Sche
     let schema = Schema { format: plan.format, header, ..model.clone() };
     let schema = match model.transforms.is_empty() {
         true => Schema { columns: infer::recall(&names, model, &plan.named())?, ..schema },
-        false => behind_those_of(model, &names, plan, schema, &input)?,
+        false => made::behind_those_of(model, &names, plan, schema, &input)?,
     };
     check_fit(model, &schema, &input)?;
     if plan.settings.frozen || schema.first(Role::Label).is_some() {
@@ -174,36 +179,22 @@ fn check_job(plan: &Plan, model: &Schema) -> Result<()> {
     same(!options.feature.is_empty(), options.feature == model.features, "feature")
 }
 
-/// The columns behind the model's transforms. What the input lacks must be needed for nothing but a label, a weight or
-/// an id.
-fn behind_those_of(model: &Schema, names: &[String], plan: &Plan, schema: Schema, input: &str) -> Result<Schema> {
-    let column = |name: &String| {
-        let known = model.read.iter().find(|column| column.name == *name).cloned();
-        known.unwrap_or_else(|| Column { name: name.clone(), role: Role::Ignored, log: false })
-    };
-    let read: Vec<Column> = names.iter().map(column).collect();
-    let is_absent = |column: &&Column| column.role != Role::Ignored && !names.contains(&column.name);
-    let absent: Vec<Column> = model.read.iter().filter(is_absent).cloned().collect();
-    let all: Vec<Column> = read.iter().chain(&absent).cloned().collect();
-    let made = transform::made(&all, &model.transforms)?;
-    let made_names: Vec<_> = made.columns.iter().map(|column| column.name.clone()).collect();
-    let mut columns = infer::recall(&made_names, model, &plan.named())?;
-    for at in read.len()..all.len() {
-        let of_it = || columns.iter().zip(&made.columns).filter(|(_, made)| made.needs.contains(&at));
-        let is_feature = |role| matches!(role, Role::Numeric | Role::Categorical);
-        if made.deciding.contains(&at) || of_it().any(|(column, _)| is_feature(column.role)) {
-            return Err(Error::input(format!(
-                "{input} lacks the column \"{}\", which the model's transforms need: give it the columns it was trained on",
-                all[at].name
-            )));
-        }
+/// Columns and features that are spelled out are no substitute for each other, and hashes cannot be made anew.
+fn check_kind(plan: &Plan, model: &Schema, head: &Chunk) -> Result<()> {
+    let (of_model, of_input) = (sparse::words(model.format), sparse::words(plan.format));
+    if model.format.is_sparse() != plan.format.is_sparse() {
+        let input = plan.inputs[head.source as usize].name();
+        return Err(Error::usage(format!(
+            "the model learned from {of_model}, and {input} is read as {of_input}: name its format with --format, or \
+             train a model on such input"
+        )));
     }
-    for (column, made) in columns.iter_mut().zip(&made.columns) {
-        if made.needs.iter().any(|&at| at >= read.len()) {
-            column.role = Role::Ignored;
-        }
+    match plan.options.source.hash.filter(|&named| named != model.hashing) {
+        None => Ok(()),
+        Some(_) => Err(Error::usage(
+            "--hash is not the model's, and its table cannot be hashed anew: leave it out, or train a new model",
+        )),
     }
-    Ok(Schema { columns, read, absent, ..schema })
 }
 
 /// The features must be those of the model, in any order.
