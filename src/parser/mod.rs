@@ -4,6 +4,7 @@
 //! may parse. A new format is a sibling of [`csv`] and one more arm in [`Parser`].
 
 pub mod csv;
+pub mod json;
 pub mod look;
 pub mod number;
 
@@ -29,6 +30,8 @@ use crate::schema::{Format, Schema};
 pub enum Parser {
     /// Text in lines of fields.
     Csv(csv::CsvParser),
+    /// JSON, an object a line.
+    Json(json::JsonParser),
 }
 
 impl Parser {
@@ -36,6 +39,7 @@ impl Parser {
     pub fn new(schema: Schema) -> Self {
         match schema.format {
             Format::Csv | Format::Tsv => Self::Csv(csv::CsvParser::new(schema)),
+            Format::JsonL => Self::Json(json::JsonParser::new(schema)),
             _ => Self::Csv(csv::CsvParser::new(schema)),
         }
     }
@@ -51,6 +55,10 @@ impl Parser {
         records.seen = records.rejected.len() as u32;
         match self {
             Self::Csv(parser) => parser.parse(records),
+            Self::Json(parser) => {
+                parser.parse(records);
+                Ok(())
+            }
         }
     }
 }
