@@ -1,13 +1,15 @@
 //! What the columns of the inputs are: by the header or the names given, by what the user or a generated stream says of
 //! them and a sample for the rest, or by the model that is to predict them or to be trained on.
 
+use std::collections::HashSet;
+
 use crate::config::Plan;
 use crate::encoder::infer::{self, Named};
 use crate::error::{Error, Result};
 use crate::parser::csv;
 use crate::parser::look::Look;
 use crate::record::Chunk;
-use crate::schema::{Column, Role, Schema};
+use crate::schema::{Column, Format, Role, Schema};
 use crate::source::Input;
 
 /// The columns by what the user named, what the format says, and a sample.
@@ -49,6 +51,12 @@ fn look_at(plan: &Plan, head: &Chunk) -> Result<Look> {
         }
     }
     let look = Look::at(head, plan.format, columns);
+    if plan.format == Format::JsonL && look.names.is_empty() && !plan.settings.frozen {
+        return Err(Error::input(format!(
+            "{first} does not look like JSON lines: an object a line with values is needed; is --format right? \
+             (jq -c '.[]' makes lines of a list, jq -c . of objects over several lines)"
+        )));
+    }
     if look.header {
         check_names(&look.names, &first, plan.format.delimiter())?;
     }
@@ -109,14 +117,16 @@ fn named_or_known(plan: &Plan) -> Named {
 
 /// The columns of an input to predict or to train on: those of the model, by name.
 pub(super) fn of_model(plan: &Plan, model: &Schema, head: &Chunk) -> Result<Schema> {
-    let (names, header) = match (&plan.options.source.columns, model.header) {
-        (None, false) => {
+    let has_no_header = !model.header && model.format.has_quotes() && plan.format.has_quotes();
+    let (names, header) = match &plan.options.source.columns {
+        None if has_no_header => {
             let names: Vec<_> = model.columns.iter().map(|column| column.name.clone()).collect();
             let header = csv::header(head.text(), plan.format.delimiter()).0 == names;
-            (names, header && plan.format.has_quotes())
+            (names, header)
         }
         _ => look_at(plan, head).map(|look| (look.names, look.header))?,
     };
+    let names = if plan.format == Format::JsonL { with_missing(names, model) } else { names };
     let columns = infer::recall(&names, model, &plan.named())?;
     let schema = Schema { columns, format: plan.format, header, ..Schema::default() };
     let input = plan.inputs[head.source as usize].name();
@@ -128,6 +138,16 @@ pub(super) fn of_model(plan: &Plan, model: &Schema, head: &Chunk) -> Result<Sche
         "{input} lacks the column that the model learned to predict, {}: name its label with --label COLUMN",
         model.names(Role::Label)
     )))
+}
+
+/// A key that the first records lack is one that they lack, not another input; where they have no feature at all, it is.
+fn with_missing(mut names: Vec<String>, model: &Schema) -> Vec<String> {
+    let mut features = model.of(Role::Numeric).chain(model.of(Role::Categorical));
+    if names.is_empty() || features.any(|column| names.contains(&column.name)) {
+        let known: HashSet<_> = names.iter().cloned().collect();
+        names.extend(model.columns.iter().map(|column| column.name.clone()).filter(|name| !known.contains(name)));
+    }
+    names
 }
 
 /// The features must be those of the model, in any order.
