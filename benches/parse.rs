@@ -1,4 +1,5 @@
-//! How fast one core turns CSV text into numbers and spans: the fast reader and the slow one on the same chunks.
+//! How fast one core turns text into numbers and spans: CSV by the fast reader and by the slow one, and JSON lines, all of
+//! the same records.
 //!
 //! Text is copied into the chunk before the clock starts, as the thread that reads has just done in a run.
 //!
@@ -28,6 +29,8 @@ use tidemill::record::{Chunk, Records};
 const CELLS: usize = 10_000_000;
 /// Columns of the Criteo-shaped stream.
 const CRITEO: usize = 40;
+/// Columns of the stream of log lines.
+const LOG: usize = 21;
 
 fn main() {
     print_machine("parse");
@@ -36,21 +39,26 @@ fn main() {
         None => {
             compare(&Stream::numeric(28, sized(CELLS / 28)));
             compare(&Stream::criteo(sized(CELLS / CRITEO)));
+            compare(&Stream::logs(sized(CELLS / LOG)));
             compare(&Stream::numeric(1000, sized(CELLS / 1000)));
         }
     }
 }
 
 fn compare(stream: &Stream) {
-    let chunks = stream.chunks();
+    let lines = stream.as_json_lines();
+    let (chunks, line_chunks) = (stream.chunks(), lines.chunks());
     let mut contest = Contest::new(&stream.name);
-    for (what, quoted) in [("fast", false), ("slow", true)] {
+    let contestants =
+        [("fast", stream, &chunks, false), ("slow", stream, &chunks, true), ("JSON", &lines, &line_chunks, false)];
+    for (what, stream, chunks, quoted) in contestants {
         let (mut parser, mut records) = (Parser::new(stream.schema.clone()), Records::default());
         let fields = stream.schema.columns.len() as u64;
-        let chunks = &chunks;
         contest.add(what, move || parse_all(&mut parser, &mut records, chunks, quoted, fields));
     }
-    contest.run().ratio("fast", "slow", None);
+    let results = contest.run();
+    results.ratio("fast", "slow", None);
+    results.ratio("fast", "JSON", None);
 }
 
 /// Parses every chunk; `quoted` says that a quote may be in it, which sends it to the slow reader.

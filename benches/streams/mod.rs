@@ -75,6 +75,63 @@ impl Stream {
         Self { name: format!("Criteo-shaped TSV, 13 numbers and 26 categories, {rows} records"), text, schema }
     }
 
+    /// `rows` records in the shape of a service's log: a label, ten numbers and ten texts, most of them within objects.
+    pub fn logs(rows: usize) -> Self {
+        let mut draw = Draw::new(20);
+        let numbers =
+            ["status", "bytes", "latency", "user.age", "user.visits", "price", "geo.lat", "geo.lon", "rank", "age"];
+        let texts = [
+            "method",
+            "path",
+            "user.country",
+            "user.device",
+            "referer",
+            "agent",
+            "host",
+            "request_id",
+            "level",
+            "zone",
+        ];
+        let numeric = numbers.map(|name| (name.to_owned(), Role::Numeric));
+        let categorical = texts.map(|name| (name.to_owned(), Role::Categorical));
+        let schema = schema(numeric.into_iter().chain(categorical), Format::Csv);
+        let mut text = header(&schema);
+        for _ in 0..rows {
+            let logit = draw.normal();
+            text.push(b'0' + u8::from(draw.label(logit)));
+            for column in 0..10 {
+                text.push(b',');
+                match column % 2 {
+                    0 => write!(text, "{}", draw.skewed(1000 << column)).expect("memory takes any write"),
+                    _ => push_number(&mut text, draw.normal() * 30.0 + logit),
+                }
+            }
+            for column in 0..10u64 {
+                let value = column << 32 | draw.skewed(4 << column);
+                let word = mix(value);
+                let len = 4 + word as usize % 13;
+                write!(text, ",{word:016x}").expect("memory takes any write");
+                text.truncate(text.len() - 16 + len.min(16));
+            }
+            text.push(b'\n');
+        }
+        Self { name: format!("log, 10 numbers and 10 texts, {rows} records"), text, schema }
+    }
+
+    /// The same records as JSON lines: a name with a dot is a key within an object, a gap is a key that is not there.
+    pub fn as_json_lines(&self) -> Self {
+        let delimiter = char::from(self.schema.format.delimiter());
+        let lines = std::str::from_utf8(&self.text).expect("made-up text is UTF-8").lines().skip(1);
+        let mut text = Vec::new();
+        for line in lines {
+            let fields = self.schema.columns.iter().zip(line.split(delimiter)).filter(|(_, field)| !field.is_empty());
+            text.extend_from_slice(json_object(fields).as_bytes());
+            text.push(b'\n');
+        }
+        let schema = Schema { format: Format::JsonL, header: false, ..self.schema.clone() };
+        Self { name: format!("{}, as JSON lines", self.name), text, schema }
+    }
+
     /// The file that `TIDEMILL_BENCH_CSV` names, if one is: with a header line, the label first, CSV or TSV.
     pub fn named() -> Option<Self> {
         let path = std::env::var("TIDEMILL_BENCH_CSV").ok()?;
@@ -117,6 +174,25 @@ fn schema(features: impl Iterator<Item = (String, Role)>, format: Format) -> Sch
     let label = std::iter::once(("label".to_owned(), Role::Label));
     let columns = label.chain(features).map(|(name, role)| Column { name, role, log: false });
     Schema { columns: columns.collect(), format, header: true, ..Schema::default() }
+}
+
+/// Fields as an object; neighbours of one object stand in it together.
+fn json_object<'a>(fields: impl Iterator<Item = (&'a Column, &'a str)>) -> String {
+    let (mut out, mut around) = (String::from("{"), "");
+    for (column, field) in fields {
+        let (object, key) = column.name.split_once('.').unwrap_or(("", &column.name));
+        if object != around {
+            out.push_str(if around.is_empty() { "" } else { "}" });
+        }
+        out.push_str(if out.ends_with('{') { "" } else { "," });
+        if object != around && !object.is_empty() {
+            out.push_str(&format!("\"{object}\":{{"));
+        }
+        let quote = if column.role == Role::Categorical { "\"" } else { "" };
+        out.push_str(&format!("\"{key}\":{quote}{field}{quote}"));
+        around = object;
+    }
+    out + if around.is_empty() { "}" } else { "}}" }
 }
 
 fn header(schema: &Schema) -> Vec<u8> {

@@ -1,6 +1,6 @@
 //! A first look: what a chunk says of its columns before anything is parsed.
 
-use super::csv;
+use super::{csv, json};
 use crate::record::Chunk;
 use crate::schema::{Format, Role};
 
@@ -24,6 +24,7 @@ impl Look {
     /// Looks at the first chunk of a stream; `columns` are names for a stream that does not name its own.
     pub fn at(chunk: &Chunk, format: Format, columns: Option<&[String]>) -> Self {
         match format {
+            Format::JsonL => json::look::look(chunk.text()),
             Format::LibSvm => Self::fixed(&[("label", Role::Label)]),
             Format::Vw => Self::fixed(&[("label", Role::Label), ("weight", Role::Weight), ("tag", Role::Ignored)]),
             _ => Self::at_text(chunk.text(), format.delimiter(), columns),

@@ -4,6 +4,7 @@
 //! may parse. A new format is a sibling of [`csv`] and one more arm in [`Parser`].
 
 pub mod csv;
+pub mod json;
 pub mod libsvm;
 pub mod look;
 mod marks;
@@ -37,6 +38,8 @@ pub enum Parser {
     LibSvm(libsvm::LibSvmParser),
     /// Vowpal Wabbit's text.
     Vw(vw::VwParser),
+    /// JSON, an object a line.
+    Json(json::JsonParser),
 }
 
 impl Parser {
@@ -46,6 +49,7 @@ impl Parser {
             Format::Csv | Format::Tsv => Self::Csv(csv::CsvParser::new(schema)),
             Format::LibSvm => Self::LibSvm(libsvm::LibSvmParser::new(&schema)),
             Format::Vw => Self::Vw(vw::VwParser::new(&schema)),
+            Format::JsonL => Self::Json(json::JsonParser::new(schema)),
             _ => Self::Csv(csv::CsvParser::new(schema)),
         }
     }
@@ -61,6 +65,7 @@ impl Parser {
         records.seen = records.rejected.len() as u32;
         match self {
             Self::Csv(parser) => return parser.parse(records),
+            Self::Json(parser) => parser.parse(records),
             Self::LibSvm(parser) => parser.parse(records),
             Self::Vw(parser) => parser.parse(records),
         }

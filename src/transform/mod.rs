@@ -126,6 +126,3 @@ impl Transform {
         Ok(())
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -4,13 +4,15 @@
 mod made;
 mod sparse;
 
+use std::collections::HashSet;
+
 use crate::config::Plan;
 use crate::encoder::infer::{self, Named};
 use crate::error::{Error, Result};
 use crate::parser::csv;
 use crate::parser::look::Look;
 use crate::record::Chunk;
-use crate::schema::{Column, Hashing, Role, Schema};
+use crate::schema::{Column, Format, Hashing, Role, Schema};
 use crate::source::Input;
 use crate::transform;
 
@@ -71,6 +73,12 @@ fn look_at(plan: &Plan, head: &Chunk) -> Result<Look> {
         }
     }
     let look = Look::at(head, plan.format, columns);
+    if plan.format == Format::JsonL && look.names.is_empty() && !plan.settings.frozen {
+        return Err(Error::input(format!(
+            "{first} does not look like JSON lines: an object a line with values is needed; is --format right? \
+             (jq -c '.[]' makes lines of a list, jq -c . of objects over several lines)"
+        )));
+    }
     if look.header {
         check_names(&look.names, &first, plan.format.delimiter())?;
     }
@@ -141,14 +149,16 @@ pub(super) fn of_model(plan: &Plan, model: &Schema, head: &Chunk) -> Result<Sche
             ..sparse::of_model(plan, model, &look)?
         });
     }
-    let (names, header) = match (&plan.options.source.columns, model.header) {
-        (None, false) if plan.format.has_quotes() => {
+    let has_no_header = !model.header && model.format.has_quotes() && plan.format.has_quotes();
+    let (names, header) = match &plan.options.source.columns {
+        None if has_no_header => {
             let names: Vec<_> = model.as_read().iter().map(|column| column.name.clone()).collect();
             let header = csv::header(head.text(), plan.format.delimiter()).0 == names;
             (names, header)
         }
         _ => look_at(plan, head).map(|look| (look.names, look.header))?,
     };
+    let names = if plan.format == Format::JsonL { with_missing(names, model) } else { names };
     let input = plan.inputs[head.source as usize].name();
     let schema = Schema { format: plan.format, header, ..model.clone() };
     let schema = match model.transforms.is_empty() {
@@ -195,6 +205,16 @@ fn check_kind(plan: &Plan, model: &Schema, head: &Chunk) -> Result<()> {
             "--hash is not the model's, and its table cannot be hashed anew: leave it out, or train a new model",
         )),
     }
+}
+
+/// A key that the first records lack is one that they lack, not another input; where they have no feature at all, it is.
+fn with_missing(mut names: Vec<String>, model: &Schema) -> Vec<String> {
+    let is_used = |column: &&Column| !matches!(column.role, Role::Ignored | Role::Time);
+    if names.is_empty() || model.as_read().iter().filter(is_used).any(|column| names.contains(&column.name)) {
+        let known: HashSet<_> = names.iter().cloned().collect();
+        names.extend(model.as_read().iter().map(|column| column.name.clone()).filter(|name| !known.contains(name)));
+    }
+    names
 }
 
 /// The features must be those of the model, in any order.
