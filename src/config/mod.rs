@@ -4,6 +4,7 @@
 
 pub mod checkpoint;
 pub mod options;
+mod inferred;
 mod warm_start;
 
 use std::path::{Path, PathBuf};
