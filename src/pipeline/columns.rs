@@ -23,7 +23,7 @@ pub(super) fn inferred(plan: &Plan, head: &Chunk) -> Result<(Schema, Vec<(String
             look.names.join(", ")
         )));
     }
-    infer::infer(&look.names, &look.roles, &look.sample, &named, plan.format, look.header)
+    infer::infer(&look.names, &look.roles, &look.sample, &named, &[], plan.format, look.header)
 }
 
 /// What the label of a format without columns is called.
@@ -118,7 +118,8 @@ pub(super) fn of_model(plan: &Plan, model: &Schema, head: &Chunk) -> Result<Sche
         _ => look_at(plan, head).map(|look| (look.names, look.header))?,
     };
     let columns = infer::recall(&names, model, &plan.named())?;
-    let schema = Schema { columns, format: plan.format, header, ..Schema::default() };
+    let features = model.features.clone();
+    let schema = Schema { columns, format: plan.format, header, features, ..Schema::default() };
     let input = plan.inputs[head.source as usize].name();
     check_fit(model, &schema, &input)?;
     if plan.settings.frozen || schema.first(Role::Label).is_some() {
