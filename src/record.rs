@@ -306,11 +306,13 @@ pub enum Reason {
     NotATime,
     /// A value that is not among those that were declared.
     Undeclared,
+    /// More features than a record may have.
+    TooManyFeatures,
 }
 
 impl Reason {
     /// Every reason, in an order that stays: new ones go to the end, since checkpoints count by it.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::FieldCount,
         Self::NotANumber,
         Self::NotFinite,
@@ -324,6 +326,7 @@ impl Reason {
         Self::NotAValue,
         Self::NotATime,
         Self::Undeclared,
+        Self::TooManyFeatures,
     ];
 
     /// The reason as it stands in the rejected file and the summary.
@@ -342,6 +345,7 @@ impl Reason {
             Self::NotAValue => "not_a_value",
             Self::NotATime => "not_a_time",
             Self::Undeclared => "undeclared",
+            Self::TooManyFeatures => "too_many_features",
         }
     }
 
@@ -364,6 +368,9 @@ impl Reason {
             Self::NotAValue => "name what is inside by its path (a.b), or take the column out with --ignore",
             Self::NotATime => "a time is ISO 8601 or a number of seconds, milliseconds or microseconds since 1970",
             Self::Undeclared => "add the value to its feature's values, or choose unseen = \"ignore\" or \"other\"",
+            Self::TooManyFeatures => {
+                "a record has at most 262,144 features: cross fewer namespaces, or take fewer n-grams"
+            }
             Self::UnclosedQuote => "a quote that opens a field must be closed; one within text must be doubled",
         }
     }

@@ -3,8 +3,8 @@
 //! Reads the job file, and nothing else. Siblings: [`options`] (the table behind flags and keys) and [`checkpoint`].
 
 pub mod checkpoint;
-pub mod options;
 mod inferred;
+pub mod options;
 mod warm_start;
 
 use std::path::{Path, PathBuf};

@@ -91,7 +91,6 @@ pub fn preview(plan: &Plan, most: usize) -> Result<Preview> {
 const EXPLAINED: usize = 100;
 
 fn head(plan: &Plan) -> Result<Chunk> {
-    let reading =
-        Reading { format: plan.format, eager: Eager::AfterFirst, fingerprints: false, chunk: source::CHUNK };
+    let reading = Reading { format: plan.format, eager: Eager::AfterFirst, fingerprints: false, chunk: source::CHUNK };
     Ok(Source::new(plan.inputs.clone(), reading).next_chunk(Chunk::default())?.unwrap_or_default())
 }

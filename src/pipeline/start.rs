@@ -1,5 +1,7 @@
 //! What has to be known before the first record: the columns, the device, the state to start from.
 
+use std::collections::HashMap;
+
 use super::background::{guarded, in_background};
 use super::outlet::Outlet;
 use super::stop::Stop;
@@ -92,7 +94,7 @@ pub fn prepare(plan: &Plan, saved: Option<Saved>, stop: &Stop) -> Result<Prepare
     let settings = Settings { frozen, ..settings_of(&plan.settings, &model) };
     let first_version = model.updates;
     let opened = device::open(&plan.device, model, settings)?;
-    let batcher = Batcher::new(settings.batch, schema.stride(), scaler, !frozen);
+    let batcher = Batcher::new(settings.batch, schema.dense_stride(), scaler, !frozen);
     let (update, batch) = learned.unwrap_or((settings.update, settings.batch));
     let settings = Settings { update, batch, ..settings };
     Ok(Prepared { source, head, schema, inferred, settings, first_version, opened, batcher })
@@ -117,7 +119,7 @@ pub fn prepare_again(plan: &Plan, checkpoint: &Checkpoint, stop: &Stop) -> Resul
     Ok(Prepared {
         source,
         head: None,
-        batcher: Batcher::new(header.settings.batch, schema.stride(), scaler, true),
+        batcher: Batcher::new(header.settings.batch, schema.dense_stride(), scaler, true),
         schema,
         inferred: header.inferred.clone(),
         settings: header.settings,
@@ -127,15 +129,16 @@ pub fn prepare_again(plan: &Plan, checkpoint: &Checkpoint, stop: &Stop) -> Resul
 }
 
 fn fresh(settings: &Settings, schema: &Schema) -> (Model, Scaler) {
-    let shape = Shape { numeric: schema.numeric(), hash_bits: settings.hash_bits };
-    (Model::new(shape, settings.optimizer, settings.penalty), Scaler::new(schema.stride()))
+    let shape = Shape { numeric: schema.dense(), hash_bits: settings.hash_bits };
+    (Model::new(shape, settings.optimizer, settings.penalty), Scaler::new(schema.dense_stride()))
 }
 
-/// The model with its numeric columns in the order of the input: a weight and a scale are found by their place in a row.
+/// The model with its dense numbers in the order of the input: a weight and a scale are found by their place in a row.
 fn reordered(saved: Saved, schema: &Schema) -> (Model, Scaler) {
-    let place = |column| saved.schema.of(Role::Numeric).position(|known| known == column);
-    let mut from: Vec<usize> = schema.of(Role::Numeric).filter_map(place).collect();
-    from.extend(from.len()..saved.schema.stride());
+    let (known, stride) = (saved.schema.dense_names(), saved.schema.dense_stride());
+    let place: HashMap<_, _> = known.iter().zip(0..).collect();
+    let mut from: Vec<usize> = schema.dense_names().iter().filter_map(|name| place.get(name).copied()).collect();
+    from.extend(from.len()..stride);
     let weights = |array: &[f32]| from.iter().map(|&at| array[at]).collect();
     let (dense_a, dense_b) = (weights(&saved.model.dense_a), weights(&saved.model.dense_b));
     let mut scales = saved.scaler.arrays();

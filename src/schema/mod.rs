@@ -1,12 +1,16 @@
 //! What the columns of a stream are and what each is for. Plain data, shared by the parser and the encoder.
 //!
-//! Siblings: [`step`] (a transform of columns, as a job file writes it) and [`feature`] (what is made of columns).
+//! Siblings: [`step`] (a transform of columns, as a job file writes it), [`feature`] (what is made of columns), `dense`
+//! (which numbers the learner gets) and `check` (whether features fit the columns).
 
+mod check;
+mod dense;
 pub mod feature;
 pub mod step;
 
 use serde::{Deserialize, Serialize};
 
+pub use dense::{Dense, Made};
 pub use feature::Feature;
 pub use step::Step;
 
@@ -174,7 +178,7 @@ impl Schema {
         self.of(role).next()
     }
 
-    /// Numeric columns.
+    /// Numeric columns, as they are parsed; the learner's are [`Schema::dense`].
     pub fn numeric(&self) -> usize {
         self.of(Role::Numeric).count()
     }
