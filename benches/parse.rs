@@ -1,4 +1,5 @@
-//! How fast one core turns CSV text into numbers and spans: the fast reader and the slow one on the same chunks.
+//! How fast one core turns text into numbers and spans: of CSV, the fast reader and the slow one on the same chunks; of
+//! libsvm's and Vowpal Wabbit's text, the parser alone and with the encoder behind it, which hashes every name.
 //!
 //! Text is copied into the chunk before the clock starts, as the thread that reads has just done in a run.
 //!
@@ -21,6 +22,9 @@ use std::time::Duration;
 
 use measure::{Contest, Lap, print_machine, sized, timed};
 use streams::{Stream, refill};
+use tidemill::encoder::Encoder;
+use tidemill::encoder::label::LabelRule;
+use tidemill::examples::Examples;
 use tidemill::parser::Parser;
 use tidemill::record::{Chunk, Records};
 
@@ -37,6 +41,9 @@ fn main() {
             compare(&Stream::numeric(28, sized(CELLS / 28)));
             compare(&Stream::criteo(sized(CELLS / CRITEO)));
             compare(&Stream::numeric(1000, sized(CELLS / 1000)));
+            hash(&Stream::libsvm(28, sized(CELLS / 28)));
+            hash(&Stream::vw_numbers(28, sized(CELLS / 28)));
+            hash(&Stream::vw_categories(sized(CELLS / CRITEO)));
         }
     }
 }
@@ -51,6 +58,36 @@ fn compare(stream: &Stream) {
         contest.add(what, move || parse_all(&mut parser, &mut records, chunks, quoted, fields));
     }
     contest.run().ratio("fast", "slow", None);
+}
+
+/// The parser of a sparse format, and the encoder behind it.
+fn hash(stream: &Stream) {
+    let chunks = stream.chunks();
+    let encoder = Encoder::new(&stream.schema, LabelRule::Inferred);
+    let mut contest = Contest::new(&stream.name);
+    for (what, encodes) in [("parser", false), ("parser and encoder", true)] {
+        let mut parser = Parser::new(stream.schema.clone());
+        let (mut records, mut examples) = (Records::default(), Examples::default());
+        let (chunks, encoder) = (&chunks, &encoder);
+        contest.add(what, move || {
+            let mut lap = Lap::default();
+            for source in chunks {
+                let mut chunk = std::mem::take(&mut records.chunk);
+                refill(&mut chunk, source);
+                let (parsed, parsing) = timed(|| parser.parse(chunk, &mut records));
+                parsed.expect("sparse formats have no header");
+                assert!(records.rejected.is_empty(), "a record was rejected: {:?}", records.rejected[0]);
+                lap.values += records.sparse.value.len() as u64;
+                let encoding =
+                    if encodes { timed(|| encoder.encode(&mut records, &mut examples)).1 } else { Duration::ZERO };
+                lap.time += parsing + encoding;
+                lap.records += records.rows as u64;
+                lap.bytes += source.len as u64;
+            }
+            lap
+        });
+    }
+    contest.run();
 }
 
 /// Parses every chunk; `quoted` says that a quote may be in it, which sends it to the slow reader.
