@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "every bench takes its part")]
 
 pub mod batches;
+pub mod sparse;
 
 use std::io::Write;
 

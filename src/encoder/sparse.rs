@@ -2,7 +2,7 @@
 
 use super::cross::{MAX_FEATURES, Run};
 use super::feature::Sink;
-use super::hash::{hashed, namespace};
+use super::hash::{digits, hashed, namespace};
 use crate::examples::Examples;
 use crate::record::{Name, Reason, Records, Space, Span};
 use crate::schema::Hashing;
@@ -69,7 +69,7 @@ pub(super) fn order(records: &Records, row: usize, by_name: bool, order: &mut Ve
 #[inline(always)]
 fn hash_of(name: Name, seed: u32, bytes: &[u8], hashing: Hashing) -> u32 {
     match name {
-        Name::Plain(name) => hashed(name.of(bytes), seed, hashing),
+        Name::Plain(name) => plain(bytes, name, seed, hashing),
         Name::Text(name, value) => hashed(value.of(bytes), hashed(name.of(bytes), seed, hashing), hashing),
         Name::Place(place) => seed.wrapping_add(place),
     }
@@ -84,6 +84,17 @@ fn called_by(space: &str, name: Name, bytes: &[u8]) -> String {
         Name::Place(place) => format!("#{place}"),
     };
     if space.is_empty() { own } else { format!("{space}^{own}") }
+}
+
+/// Hash of a feature without a text value: in most files of this kind, a few digits.
+#[inline(always)]
+fn plain(bytes: &[u8], name: Span, seed: u32, hashing: Hashing) -> u32 {
+    let start = name.start as usize;
+    let text = bytes.get(start..start + 8).filter(|_| hashing == Hashing::Strings);
+    match text.and_then(|text| digits(bytemuck::pod_read_unaligned(text), name.len)) {
+        Some(number) => seed.wrapping_add(number),
+        None => hashed(name.of(bytes), seed, hashing),
+    }
 }
 
 #[cfg(test)]

@@ -127,7 +127,8 @@ pub enum Hashing {
 /// The columns of a stream, in the order of its header, and what is made of them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Schema {
-    /// The columns, in the order of the header.
+    /// The columns, in the order of the header; of a format without any, what a record has beside its features, and the
+    /// namespaces that are left out, each as an ignored column called like it with a bar in front.
     pub columns: Vec<Column>,
     /// How records are written.
     #[serde(default)]
