@@ -37,6 +37,8 @@ pub struct Counts {
     pub records: u64,
     /// Rejected records.
     pub rejected: u64,
+    /// Records that a transform has filtered out.
+    pub filtered: u64,
     /// Rejected records by reason.
     pub by_reason: BTreeMap<Reason, u64>,
     /// Bytes of text read, after decompression.
@@ -192,6 +194,7 @@ impl Engine {
             }
         }
         self.counts.records = before + u64::from(examples.seen);
+        self.counts.filtered += u64::from(examples.filtered);
         if let Some(best) = examples.best_loss {
             let sum = self.counts.best_loss.get_or_insert_default();
             sum.loss += best.loss;
@@ -263,16 +266,16 @@ impl Snapshot for Counts {
     const PART: &'static str = "counts";
 
     fn save(&self, to: &mut Saving<'_>) {
-        let Self { records, rejected, by_reason, bytes, best_loss } = self;
-        to.put("records", &[*records, *rejected, *bytes]);
+        let Self { records, rejected, filtered, by_reason, bytes, best_loss } = self;
+        to.put("records", &[*records, *rejected, *bytes, *filtered]);
         to.put("by_reason", &Reason::ALL.map(|reason| by_reason.get(&reason).copied().unwrap_or(0)));
         to.put("best_loss", best_loss.as_ref().map_or(&[][..], |best| std::slice::from_ref(&best.loss)));
         to.put("best_loss_records", best_loss.as_ref().map_or(&[][..], |best| std::slice::from_ref(&best.records)));
     }
 
     fn restore(&mut self, from: &Restoring<'_>) -> Result<()> {
-        let Self { records, rejected, by_reason, bytes, best_loss } = self;
-        [*records, *rejected, *bytes] = from.counts("records")?;
+        let Self { records, rejected, filtered, by_reason, bytes, best_loss } = self;
+        [*records, *rejected, *bytes, *filtered] = from.counts("records")?;
         let counts: Vec<u64> = from.get("by_reason")?; // reasons that came later are missing, and have not occurred
         let sum = counts.iter().try_fold(0_u64, |sum, &count| sum.checked_add(count));
         let is_whole = counts.len() <= Reason::ALL.len() && sum == Some(*rejected);

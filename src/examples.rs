@@ -60,8 +60,10 @@ pub struct Examples {
     pub weight: Vec<f32>,
     /// Number of each record within its chunk, from 0.
     pub number: Vec<u32>,
-    /// Records and rejections of the chunk together.
+    /// Records and rejections of the chunk together, and records that were filtered out.
     pub seen: u32,
+    /// Records that a transform has filtered out.
+    pub filtered: u32,
     /// The ids' text, one after the other; empty without an id column.
     pub id: Vec<u8>,
     /// End of each id in `id`; empty without an id column.

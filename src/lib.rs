@@ -24,6 +24,7 @@ pub mod examples;
 pub mod record;
 pub mod schema;
 pub mod snapshot;
+pub mod timestamp;
 
 // Stateless stages, in the order of the flow.
 pub mod source;

@@ -171,8 +171,10 @@ pub struct Records {
     pub record: Vec<Span>,
     /// What could not be used, in order.
     pub rejected: Vec<Rejected>,
-    /// Records and rejections together.
+    /// Records and rejections together, and records that were filtered out.
     pub seen: u32,
+    /// Records that a transform has filtered out.
+    pub filtered: u32,
 }
 
 impl Records {
@@ -180,6 +182,7 @@ impl Records {
     pub fn clear(&mut self) {
         self.rows = 0;
         self.seen = 0;
+        self.filtered = 0;
         self.numeric.clear();
         self.text.clear();
         self.sparse.clear();
@@ -223,7 +226,7 @@ pub enum Name {
     Plain(Span),
     /// By a name and a text value, which is hashed behind it.
     Text(Span, Span),
-    /// By its place among the features of its namespace, from 0.
+    /// By its place among the features without a name in its namespace, from 0.
     Place(u32),
 }
 
@@ -234,6 +237,15 @@ impl Sparse {
         self.space.clear();
         self.name.clear();
         self.value.clear();
+    }
+
+    /// Takes back everything that was added behind the last finished record.
+    pub fn cut_back(&mut self) {
+        let spaces = self.record_end.last().map_or(0, |&end| end as usize);
+        let names = spaces.checked_sub(1).map_or(0, |last| self.space[last].end as usize);
+        self.space.truncate(spaces);
+        self.name.truncate(names);
+        self.value.truncate(names);
     }
 }
 

@@ -184,12 +184,12 @@ prop_compose! {
 prop_compose! {
     fn counts()(
         by_reason in prop::collection::btree_map(prop::sample::select(Reason::ALL.to_vec()), 1..=u64::MAX / 64, 0..9),
-        (read, bytes) in (count(), count()),
+        (read, bytes, filtered) in (count(), count(), count()),
         best in prop::option::of((any::<f64>(), count())),
     ) -> Counts {
         let rejected = by_reason.values().sum();
         let best_loss = best.map(|(loss, records)| LossSum { loss, records });
-        Counts { records: read + rejected, rejected, by_reason, bytes, best_loss }
+        Counts { records: read + rejected, rejected, filtered, by_reason, bytes, best_loss }
     }
 }
 

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{Verbosity, show, signals};
 use crate::checkpoint::stored;
-use crate::config::{CheckpointOptions, LearnerOptions, Options, OutputOptions, Plan, SourceOptions, options::trimmed};
+use crate::config::{LearnerOptions, Options, OutputOptions, Plan, SourceOptions, options::trimmed};
 use crate::error::Result;
 use crate::pipeline::{self, saved, summary};
 use crate::schema::Format;
@@ -104,6 +104,6 @@ fn options(args: PredictArgs) -> Options {
             rejected: args.rejected,
             max_rejected: args.max_rejected,
         },
-        checkpoint: CheckpointOptions::default(),
+        ..Options::default()
     }
 }

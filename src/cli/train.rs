@@ -30,7 +30,7 @@ impl TrainArgs {
     pub(super) fn options(self) -> Result<Options> {
         let (job, inputs) = job_and_inputs(self.named)?;
         let Self { source, learner, output, checkpoint, .. } = self;
-        Options { source, learner, output, checkpoint }.over_job(inputs, job)
+        Options { source, learner, output, checkpoint, ..Options::default() }.over_job(inputs, job)
     }
 }
 

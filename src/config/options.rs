@@ -6,7 +6,7 @@ use clap::{Args, ValueHint};
 use serde::{Deserialize, Serialize};
 
 use crate::learner::Update;
-use crate::schema::Format;
+use crate::schema::{Feature, Format, Hashing, Step};
 use crate::source::synthetic::Generator;
 
 /// Declares a section of the job file whose fields are flags as well.
@@ -74,12 +74,16 @@ section! {
         /// Columns to take as categories
         #[arg(long, value_delimiter = ',', value_parser = trimmed, value_name = "COLUMNS", help_heading = "Columns")]
         categorical: Vec<String>,
-        /// Columns to leave out
+        /// Columns to leave out; of Vowpal Wabbit's text, namespaces
         #[arg(long, value_delimiter = ',', value_parser = trimmed, value_name = "COLUMNS", help_heading = "Columns")]
         ignore: Vec<String>,
         /// Numeric columns to take as sign(x) ln(1+|x|): counts and amounts
         #[arg(long, value_delimiter = ',', value_parser = trimmed, value_name = "COLUMNS", help_heading = "Columns")]
         log: Vec<String>,
+        /// What is hashed of a feature's name: a name of digits is its own number under strings
+        /// [default: strings for libsvm and vw, else all]
+        #[arg(long, value_enum, help_heading = "Columns")]
+        hash: Hashing,
     }
 }
 
@@ -191,6 +195,12 @@ pub struct Options {
     /// Where the records come from.
     #[serde(skip_serializing_if = "is_default")]
     pub source: SourceOptions,
+    /// What is done to the columns first, in this order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub transform: Vec<Step>,
+    /// What is made of the columns beside one feature each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub feature: Vec<Feature>,
     /// How to learn.
     #[serde(skip_serializing_if = "is_default")]
     pub learner: LearnerOptions,
@@ -212,6 +222,8 @@ impl Options {
     pub fn over(self, below: Self) -> Self {
         Self {
             source: self.source.over(below.source),
+            transform: if self.transform.is_empty() { below.transform } else { self.transform },
+            feature: if self.feature.is_empty() { below.feature } else { self.feature },
             learner: self.learner.over(below.learner),
             output: self.output.over(below.output),
             checkpoint: self.checkpoint.over(below.checkpoint),

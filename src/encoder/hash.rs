@@ -1,7 +1,51 @@
-//! Feature hashing: text to 32 bits, with the semantics of Vowpal Wabbit's `--hash all`.
+//! Feature hashing: text to 32 bits, with the semantics of Vowpal Wabbit's `--hash all` and `--hash strings`.
 //!
 //! A namespace (a column's name) is hashed with seed 0, a feature (a value) with its namespace's hash as the seed.
 //! The full 32 bits travel; the learner masks them to its table.
+
+use crate::schema::Hashing;
+
+/// Hash of a name under `seed`.
+///
+/// ```
+/// use tidemill::{encoder::hash::{hashed, murmur3}, schema::Hashing};
+/// assert_eq!(hashed(b"042", 100, Hashing::Strings), 142);
+/// assert_eq!(hashed(b"042", 100, Hashing::All), murmur3(b"042", 100));
+/// ```
+#[inline(always)]
+pub fn hashed(name: &[u8], seed: u32, hashing: Hashing) -> u32 {
+    match hashing {
+        Hashing::All => murmur3(name, seed),
+        Hashing::Strings => number_or_hash(name, seed),
+    }
+}
+
+/// The seed and the number behind it that the digits of `name` write, or else its hash. Blanks and control characters
+/// around it are no part of it; without a digit left it is the seed.
+#[inline(always)]
+fn number_or_hash(name: &[u8], seed: u32) -> u32 {
+    let name = trimmed(name);
+    let mut number = 0u32;
+    for &byte in name {
+        if !byte.is_ascii_digit() {
+            return murmur3(name, seed);
+        }
+        // Long numbers wrap, as they do where 64 bits are kept and masked.
+        number = number.wrapping_mul(10).wrapping_add(u32::from(byte - b'0'));
+    }
+    number.wrapping_add(seed)
+}
+
+#[inline(always)]
+fn trimmed(mut name: &[u8]) -> &[u8] {
+    while let [0..=0x20, rest @ ..] = name {
+        name = rest;
+    }
+    while let [rest @ .., 0..=0x20] = name {
+        name = rest;
+    }
+    name
+}
 
 /// Hash of a namespace: the seed of its features.
 ///
@@ -59,6 +103,29 @@ mod tests {
         assert_eq!(index(b"", b"a"), 92_594);
         assert_eq!(index(b"A", b"a"), 239_656);
         assert_eq!(index(b"B", b"b"), 170_760);
+    }
+
+    #[test]
+    fn numbers_are_those_of_vowpal_wabbit() {
+        let index = |space: &[u8], feature: &[u8]| {
+            hashed(feature, hashed(space, 0, Hashing::Strings), Hashing::Strings) & 0x3ffff
+        };
+        for (space, feature, expected) in [
+            (&b""[..], &b"7"[..], 7),
+            (b"f", b"7", 34_882),
+            (b"f", b"0007", 34_882),
+            (b"7", b"7", 14),
+            (b"7", b"a", 97_831),
+            (b"12a", b"5", 140_592),
+            (b"", b"99999999999", 190_463),
+            (b"", b"\x01", 0),
+            (b"", b"7\x01", 7),
+            (b"", b"a", 92_594),
+            (b"namespace", b"feature", 242_309),
+            (b"f", "\u{c3}\u{a9}".as_bytes(), 154_693),
+        ] {
+            assert_eq!(index(space, feature), expected, "{space:?} {feature:?}");
+        }
     }
 
     #[test]

@@ -38,7 +38,23 @@ impl Named {
     }
 }
 
-/// The schema, and the columns whose role was inferred rather than named, or known from the format.
+/// What the columns are as they are read, where transforms come before anything else: what the format says or a sample
+/// tells. A column that is named as a category or an id stays the text that it is, with its zeros in front; one that is
+/// named as a number or as the time is that.
+pub fn as_read(names: &[String], known: &[Option<Role>], sample: &[Vec<Vec<u8>>], named: &Named) -> Vec<Column> {
+    let stays_text = |name: &String| named.categorical.contains(name) || named.id.as_ref() == Some(name);
+    let role = |(at, name): (usize, &String)| match known[at] {
+        Some(role) => role,
+        None if stays_text(name) => Role::Categorical,
+        None if named.time.as_ref() == Some(name) => Role::Time,
+        None if named.numeric.contains(name) => Role::Numeric,
+        None => guess(sample.iter().filter_map(|row| row.get(at))),
+    };
+    let column = |(at, name): (usize, &String)| Column { name: name.clone(), role: role((at, name)), log: false };
+    names.iter().enumerate().map(column).collect()
+}
+
+/// The schema, and the columns whose role was inferred rather than named.
 ///
 /// # Errors
 /// A name that the header does not have, or that is given two roles.
@@ -55,9 +71,11 @@ pub fn infer(
     let mut inferred = Vec::new();
     let mut columns = Vec::new();
     for (at, name) in names.iter().enumerate() {
-        let role = roles[at].or(known[at]).unwrap_or_else(|| {
-            let role = guess(sample.iter().filter_map(|row| row.get(at)));
-            inferred.push((name.clone(), role));
+        let role = roles[at].unwrap_or_else(|| {
+            let role = known[at].unwrap_or_else(|| guess(sample.iter().filter_map(|row| row.get(at))));
+            if !format.is_sparse() {
+                inferred.push((name.clone(), role));
+            }
             role
         });
         columns.push(Column { name: name.clone(), role, log: named.log.contains(name) });

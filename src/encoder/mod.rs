@@ -1,16 +1,18 @@
 //! The encoder: takes parsed records, gives examples - numbers as they are, text hashed, labels as tokens.
 //!
 //! A pure function of the records and the schema: whatever depends on the order of the records (running scales, what
-//! a label means) is the engine's. Siblings: [`hash`] (features to 32 bits), [`label`] (text to label tokens) and
-//! [`infer`] (which column is what, from a sample).
+//! a label means) is the engine's. Siblings: [`hash`] (features to 32 bits), [`label`] (text to label tokens),
+//! [`infer`] (which column is what, from a sample) and `sparse` (features that records spell out).
 
 pub mod hash;
 pub mod infer;
 pub mod label;
+mod sparse;
 
 use crate::examples::{Examples, LabelToken};
 use crate::record::{Reason, Records, Rejected};
-use crate::schema::{Role, Schema};
+use crate::schema::{Hashing, Role, Schema};
+use hash::hashed;
 use label::LabelRule;
 
 /// Largest example weight; a record is learned that many times in a row.
@@ -21,6 +23,8 @@ pub const MAX_WEIGHT: f32 = 1e6;
 pub struct Encoder {
     /// Hash of the name of each text column: the seed of its values.
     seeds: Vec<u32>,
+    hashing: Hashing,
+    is_sparse: bool,
     label: LabelRule,
     /// Whether a label that is neither class counts as none: where nothing is learned, it does no harm.
     is_lenient: bool,
@@ -33,7 +37,12 @@ impl Encoder {
     pub fn new(schema: &Schema, label: LabelRule) -> Self {
         let name = |role| schema.first(role).map(|column| column.name.clone());
         Self {
-            seeds: schema.of(Role::Categorical).map(|column| hash::namespace(column.name.as_bytes())).collect(),
+            seeds: schema
+                .of(Role::Categorical)
+                .map(|column| hashed(column.name.as_bytes(), 0, schema.hashing))
+                .collect(),
+            hashing: schema.hashing,
+            is_sparse: schema.format.is_sparse(),
             label,
             is_lenient: false,
             label_name: name(Role::Label),
@@ -53,6 +62,7 @@ impl Encoder {
         examples.bytes = records.chunk.len as u64;
         examples.place = records.chunk.place;
         examples.seen = records.seen;
+        examples.filtered = records.filtered;
         examples.best_loss = records.chunk.best_loss;
         std::mem::swap(&mut examples.rejected, &mut records.rejected);
         std::mem::swap(&mut examples.dense, &mut records.numeric);
@@ -102,9 +112,12 @@ impl Encoder {
         let spans = &records.text[row * self.seeds.len()..(row + 1) * self.seeds.len()];
         for (span, &seed) in spans.iter().zip(&self.seeds) {
             if span.len > 0 {
-                examples.hash.push(hash::murmur3(span.of(bytes), seed));
+                examples.hash.push(hashed(span.of(bytes), seed, self.hashing));
                 examples.value.push(1.0);
             }
+        }
+        if self.is_sparse {
+            sparse::push(records, row, self.hashing, examples);
         }
         examples.row_start.push(examples.hash.len() as u32);
         if let Some(id) = records.id.get(row) {

@@ -5,8 +5,12 @@
 
 pub mod csv;
 pub mod json;
+pub mod libsvm;
 pub mod look;
+mod marks;
 pub mod number;
+mod sparse;
+pub mod vw;
 
 use crate::error::Result;
 use crate::record::{Chunk, Records};
@@ -30,6 +34,10 @@ use crate::schema::{Format, Schema};
 pub enum Parser {
     /// Text in lines of fields.
     Csv(csv::CsvParser),
+    /// libsvm's text.
+    LibSvm(libsvm::LibSvmParser),
+    /// Vowpal Wabbit's text.
+    Vw(vw::VwParser),
     /// JSON, an object a line.
     Json(json::JsonParser),
 }
@@ -39,6 +47,8 @@ impl Parser {
     pub fn new(schema: Schema) -> Self {
         match schema.format {
             Format::Csv | Format::Tsv => Self::Csv(csv::CsvParser::new(schema)),
+            Format::LibSvm => Self::LibSvm(libsvm::LibSvmParser::new(&schema)),
+            Format::Vw => Self::Vw(vw::VwParser::new(&schema)),
             Format::JsonL => Self::Json(json::JsonParser::new(schema)),
             _ => Self::Csv(csv::CsvParser::new(schema)),
         }
@@ -54,11 +64,11 @@ impl Parser {
         records.rejected.append(&mut records.chunk.rejected);
         records.seen = records.rejected.len() as u32;
         match self {
-            Self::Csv(parser) => parser.parse(records),
-            Self::Json(parser) => {
-                parser.parse(records);
-                Ok(())
-            }
+            Self::Csv(parser) => return parser.parse(records),
+            Self::Json(parser) => parser.parse(records),
+            Self::LibSvm(parser) => parser.parse(records),
+            Self::Vw(parser) => parser.parse(records),
         }
+        Ok(())
     }
 }

@@ -136,6 +136,15 @@ pub(crate) mod x86 {
         table
     }
 
+    /// Whether this machine has the instructions that [`simple_wide`] needs.
+    pub(crate) fn is_supported() -> bool {
+        is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("bmi1")
+            && is_x86_feature_detected!("bmi2")
+            && is_x86_feature_detected!("popcnt")
+            && is_x86_feature_detected!("lzcnt")
+    }
+
     /// [`super::simple`] of `text[start..end]`, as long as the text goes on for 16 bytes from `start`.
     ///
     /// A minus sign counts as a leading zero: what is no digit is masked out before the digits are added up.

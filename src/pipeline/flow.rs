@@ -10,6 +10,7 @@
 //! find them closed and end; an input's error travels in its place in the stream, so that everything before it counts.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -52,6 +53,7 @@ struct Reader {
 #[derive(Clone)]
 struct Ingest {
     schema: Schema,
+    transform: Arc<Transform>,
     encoder: Encoder,
     work: Receiver<Work>,
     done: Sender<Done>,
@@ -89,7 +91,7 @@ pub(super) fn run(plan: &Plan, ready: Ready<'_>, engine: &mut Engine, stop: &Sto
         }
     };
     let (sink, writer) = outlet.split(to_keeper);
-    let (reader, ingest, Ingested { done, free_examples }) = connect(plan, source, head, schema);
+    let (reader, ingest, Ingested { done, free_examples }) = connect(plan, source, head, schema)?;
     let sequencer = Sequencer { done, free_examples, engine, sink, checkpoints, stop: stop.clone(), watch };
     let reading = in_background(move || reader.run());
     let ingesting: Vec<_> =
@@ -129,7 +131,7 @@ fn times_of(thread: &Receiver<StageTimes>, until: Option<Instant>) -> Option<Sta
     }
 }
 
-fn connect(plan: &Plan, source: Source, head: Option<Chunk>, schema: &Schema) -> (Reader, Ingest, Ingested) {
+fn connect(plan: &Plan, source: Source, head: Option<Chunk>, schema: &Schema) -> Result<(Reader, Ingest, Ingested)> {
     let buffers = 2 * plan.threads + plan.queue;
     let (work_in, work_out) = bounded(plan.queue);
     let (done_in, done_out) = bounded(plan.queue);
@@ -142,12 +144,13 @@ fn connect(plan: &Plan, source: Source, head: Option<Chunk>, schema: &Schema) ->
     let reader = Reader { source, head, work: work_in, free_chunks: free_chunks_out, free_examples: free_examples_out };
     let ingest = Ingest {
         schema: schema.clone(),
+        transform: Arc::new(Transform::new(schema)?),
         encoder: Encoder::new(schema, plan.label.clone()).lenient(plan.settings.frozen),
         work: work_out,
         done: done_in,
         free_chunks: free_chunks_in,
     };
-    (reader, ingest, Ingested { done: done_out, free_examples: free_examples_in })
+    Ok((reader, ingest, Ingested { done: done_out, free_examples: free_examples_in }))
 }
 
 impl Reader {
@@ -190,14 +193,13 @@ impl Ingest {
     /// Parses, transforms and encodes chunk after chunk.
     fn run(self) -> StageTimes {
         let mut clock = StageClock::start("ingest");
-        let mut parser = Parser::new(self.schema.clone());
-        let transform = Transform::new(&self.schema);
+        let mut parser = Parser::new(self.schema.reading());
         let mut records = Records::default();
         while let Ok(Work { sequence, chunk, mut examples }) = self.work.recv() {
             clock.was_starved();
             let outcome = guarded("parsing", || {
                 parser.parse(chunk?, &mut records)?;
-                transform.apply(&mut records);
+                self.transform.apply(&mut records)?;
                 self.encoder.encode(&mut records, &mut examples);
                 Ok(examples)
             });

@@ -13,6 +13,7 @@ pub fn of(plan: &Plan, outcome: &Outcome) -> Summary {
     let stages = times(&outcome.stages);
     let mut summary = Summary {
         rejected: counts.rejected,
+        filtered: counts.filtered,
         updates: outcome.model.updates - outcome.first_version,
         model_version: outcome.model.updates,
         device: device(outcome),

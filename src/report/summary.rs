@@ -28,7 +28,7 @@ pub fn text(summary: &Summary) -> String {
 }
 
 fn headline(s: &Summary) -> String {
-    let mut line = format!("{} records in {}", count(s.records + s.rejected), duration(s.elapsed_s));
+    let mut line = format!("{} records in {}", count(s.records + s.rejected + s.filtered), duration(s.elapsed_s));
     if let (Some(records), Some(rate)) = (s.records_per_s, s.bytes_per_s) {
         append(&mut line, format_args!(": {} records/s, {}/s", quantity(records), bytes(rate)));
     }
@@ -82,7 +82,12 @@ fn setup(s: &Summary) -> String {
     let (labelled, updates) = (count(s.labelled), count(s.updates));
     append(
         &mut text,
-        format_args!("records     {labelled} labelled, {} rejected{}\n", count(s.rejected), by_reason(s)),
+        format_args!(
+            "records     {labelled} labelled, {} rejected{}{}\n",
+            count(s.rejected),
+            by_reason(s),
+            filtered(s)
+        ),
     );
     let updates = if s.frozen { "none: nothing is learned;".into() } else { updates + "," };
     append(&mut text, format_args!("updates     {updates} model version {}\n", count(s.model_version)));
@@ -96,6 +101,10 @@ fn setup(s: &Summary) -> String {
         format_args!("device      {}{why}\n", if s.device.is_empty() { NOT_AVAILABLE } else { &s.device }),
     );
     text
+}
+
+fn filtered(s: &Summary) -> String {
+    if s.filtered == 0 { String::new() } else { format!(", {} filtered out", count(s.filtered)) }
 }
 
 /// The reasons of the rejected records, the most frequent first.

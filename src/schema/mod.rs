@@ -137,6 +137,9 @@ pub struct Schema {
     /// The columns as they are read, where transforms make others of them; else `columns` are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub read: Vec<Column>,
+    /// Columns that transforms name and this input lacks: all of their values are missing.
+    #[serde(skip)]
+    pub absent: Vec<Column>,
     /// What is done to them before anything else, in this order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub transforms: Vec<Step>,
@@ -146,6 +149,22 @@ pub struct Schema {
 }
 
 impl Schema {
+    /// The columns as they stand in the input.
+    pub fn as_read(&self) -> &[Column] {
+        if self.transforms.is_empty() { &self.columns } else { &self.read }
+    }
+
+    /// The schema by which records are read: this one, or, where transforms are to come, every column that they need
+    /// as text.
+    pub fn reading(&self) -> Self {
+        if self.transforms.is_empty() {
+            return self.clone();
+        }
+        let role = |role| if role == Role::Ignored { Role::Ignored } else { Role::Categorical };
+        let columns = self.read.iter().map(|column| Column { role: role(column.role), ..column.clone() }).collect();
+        Self { columns, ..self.clone() }
+    }
+
     /// The columns of one role, in order.
     pub fn of(&self, role: Role) -> impl Iterator<Item = &Column> {
         self.columns.iter().filter(move |column| column.role == role)

@@ -67,6 +67,8 @@ pub struct Summary {
     pub best_possible_log_loss: Option<f64>,
     /// Rejected records by [`crate::record::Reason::name`].
     pub rejected_by_reason: BTreeMap<&'static str, u64>,
+    /// Records that a transform has filtered out.
+    pub filtered: u64,
     /// Why this device.
     pub device_reason: String,
     /// The step rule.
@@ -180,6 +182,7 @@ impl Summary {
             predicted_over_observed: finite(calibration.predicted_over_observed()),
             best_possible_log_loss: None,
             rejected_by_reason: BTreeMap::new(),
+            filtered: 0,
             device_reason: String::new(),
             optimizer: settings.optimizer.name().to_owned(),
             learning_rate: settings.optimizer.learning_rate(),
@@ -195,11 +198,11 @@ impl Summary {
         }
     }
 
-    /// The same with time and bytes, and the rates that follow; set `rejected` before, its records count as read.
+    /// The same with time and bytes, and the rates that follow; set `rejected` and `filtered` before, their records count as read.
     #[must_use]
     pub fn timed(mut self, elapsed_s: f64, bytes: u64) -> Self {
         let rate = |count: u64| (elapsed_s > 0.0).then(|| count as f64 / elapsed_s);
-        self.records_per_s = rate(self.records + self.rejected);
+        self.records_per_s = rate(self.records + self.rejected + self.filtered);
         self.bytes_per_s = rate(bytes);
         (self.elapsed_s, self.bytes) = (elapsed_s, bytes);
         self
@@ -300,7 +303,7 @@ pub(crate) mod tests {
         let contract = "records labelled rejected updates model_version log_loss auc brier accuracy base_rate \
                         best_constant_log_loss elapsed_s records_per_s bytes_per_s device update batch bottleneck \
                         stages auc_error predicted_over_observed best_possible_log_loss rejected_by_reason \
-                        device_reason optimizer learning_rate l1 l2 hash_bits threads cores bytes inferred_columns \
+                        filtered device_reason optimizer learning_rate l1 l2 hash_bits threads cores bytes inferred_columns \
                         warnings";
         assert_eq!(keys, contract.split_whitespace().collect::<Vec<_>>());
         let stages: Vec<_> = json["stages"].as_object().unwrap().keys().collect();

@@ -6,6 +6,8 @@
 
 use super::columns::{Action, Columns, Fault, Run};
 use super::reject;
+#[cfg(target_arch = "x86_64")]
+use crate::parser::number::x86::is_supported;
 use crate::parser::number::{is_unsettled, number, simple};
 use crate::record::{Reason, Records, Rejected, Span};
 use crate::schema::Schema;
@@ -38,7 +40,7 @@ struct Block {
 pub(super) fn parse(schema: &Schema, columns: &Columns, start: usize, records: &mut Records, scratch: &mut Scratch) {
     let bytes = std::mem::take(&mut records.chunk.bytes);
     #[cfg(target_arch = "x86_64")]
-    if x86::is_supported() {
+    if is_supported() {
         // SAFETY: the line above has found every feature that this version needs.
         #[allow(unsafe_code, reason = "calling a version for detected instructions")]
         unsafe {
@@ -312,15 +314,6 @@ mod x86 {
 
     use super::*;
     use crate::parser::number::x86::simple_wide;
-
-    /// Whether this machine has the instructions that [`parse_rows_wide`] needs.
-    pub(super) fn is_supported() -> bool {
-        is_x86_feature_detected!("avx2")
-            && is_x86_feature_detected!("bmi1")
-            && is_x86_feature_detected!("bmi2")
-            && is_x86_feature_detected!("popcnt")
-            && is_x86_feature_detected!("lzcnt")
-    }
 
     #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
     pub(super) fn parse_rows_wide(

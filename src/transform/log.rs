@@ -1,22 +1,20 @@
-//! The transforms between parser and encoder: they change parsed records in place, one by one.
-//!
-//! Pure: nothing is remembered from one record to the next.
+//! Logarithms of numeric columns, as `--log` asks for them: changes the dense rows in place.
 
 use std::ops::Range;
 
 use crate::record::Records;
 use crate::schema::{Role, Schema};
 
-/// The transforms that a schema asks for.
+/// The numeric columns whose logarithm is taken.
 #[derive(Debug, Clone)]
-pub struct Transform {
+pub struct Logarithms {
     /// Neighbouring places in the dense row whose logarithm is taken.
     log: Vec<Range<usize>>,
     stride: usize,
 }
 
-impl Transform {
-    /// The transforms that a schema asks for.
+impl Logarithms {
+    /// The columns that a schema names.
     pub fn new(schema: &Schema) -> Self {
         let mut log: Vec<Range<usize>> = Vec::new();
         for (at, _) in schema.of(Role::Numeric).enumerate().filter(|(_, column)| column.log) {
@@ -64,7 +62,7 @@ fn signed_logs_wide(values: &mut [f32]) {
 /// without a branch or a table, and so many at a time.
 ///
 /// ```
-/// use tidemill::transform::signed_log;
+/// use tidemill::transform::log::signed_log;
 /// assert_eq!(signed_log(0.0), 0.0);
 /// assert_eq!(signed_log(-3.0), -signed_log(3.0));
 /// ```
@@ -117,7 +115,7 @@ mod tests {
             let column = |at: usize| Column { name: at.to_string(), role: Role::Numeric, log: [1, 2, 5].contains(&at) };
             let schema = Schema { columns: (0..16).map(column).collect(), format: Format::Csv, header: false, ..Schema::default() };
             let mut records = Records { numeric: values.clone(), ..Records::default() };
-            Transform::new(&schema).apply(&mut records);
+            Logarithms::new(&schema).apply(&mut records);
             for (at, (&before, &after)) in values.iter().zip(&records.numeric).enumerate() {
                 prop_assert_eq!(after, if [1, 2, 5].contains(&at) { signed_log(before) } else { before });
             }

@@ -1,6 +1,9 @@
 //! What the columns of the inputs are: by the header or the names given, by what the user or a generated stream says of
 //! them and a sample for the rest, or by the model that is to predict them or to be trained on.
 
+mod made;
+mod sparse;
+
 use std::collections::HashSet;
 
 use crate::config::Plan;
@@ -9,34 +12,53 @@ use crate::error::{Error, Result};
 use crate::parser::csv;
 use crate::parser::look::Look;
 use crate::record::Chunk;
-use crate::schema::{Column, Format, Role, Schema};
+use crate::schema::{Column, Format, Hashing, Role, Schema};
 use crate::source::Input;
+use crate::transform;
 
 /// The columns by what the user named, what the format says, and a sample.
 pub(super) fn inferred(plan: &Plan, head: &Chunk) -> Result<(Schema, Vec<(String, Role)>)> {
     let look = look_at(plan, head)?;
-    let mut named = named_or_known(plan);
     if plan.format.is_sparse() {
-        named.label.get_or_insert_with(|| SPARSE_LABEL.into());
+        let features = plan.options.feature.clone();
+        return Ok((Schema { hashing: hashing(plan), features, ..sparse::inferred(plan, &look)? }, Vec::new()));
     }
+    let named = named_or_known(plan);
     if named.label.is_none() {
         return Err(Error::usage(format!(
             "which column is to be learned? add --label COLUMN; the columns are: {}",
             look.names.join(", ")
         )));
     }
-    infer::infer(&look.names, &look.roles, &look.sample, &named, plan.format, look.header)
+    let Look { names, roles, sample, header } = &look;
+    let options = &plan.options;
+    let (schema, inferred) = if options.transform.is_empty() {
+        infer::infer(names, roles, sample, &named, plan.format, *header)?
+    } else {
+        let read = infer::as_read(names, roles, sample, &named);
+        let made = transform::made(&read, &options.transform)?;
+        let (names, roles): (Vec<_>, Vec<_>) =
+            made.columns.iter().map(|made| (made.name.clone(), Some(made.role))).unzip();
+        let (schema, inferred) = infer::infer(&names, &roles, &[], &named, plan.format, *header)?;
+        let schema = Schema { transforms: options.transform.clone(), ..schema };
+        (made::behind(schema, read, &made), inferred)
+    };
+    Ok((Schema { features: options.feature.clone(), hashing: hashing(plan), ..schema }, inferred))
 }
 
-/// What the label of a format without columns is called.
-const SPARSE_LABEL: &str = "label";
+/// How names become numbers: a sparse format's digits are numbers, unless the user says otherwise.
+fn hashing(plan: &Plan) -> Hashing {
+    let usual = if plan.format.is_sparse() { Hashing::Strings } else { Hashing::All };
+    plan.options.source.hash.unwrap_or(usual)
+}
 
 /// A first look at the columns, their names checked.
 fn look_at(plan: &Plan, head: &Chunk) -> Result<Look> {
     // Inputs without a byte are passed over: the first chunk may be another one's.
     let first = plan.inputs[head.source as usize].name();
     if head.text().is_empty() && head.columns.is_none() {
-        return Err(Error::input(format!("{first} is empty: there is not even a header line")));
+        let least = if plan.format.is_sparse() { "record" } else { "header line" };
+        return Err(Error::input(format!("{first} is empty: there is not even a {least}")));
     }
     let columns = plan.options.source.columns.as_deref();
     if let Some(columns) = columns {
@@ -117,19 +139,32 @@ fn named_or_known(plan: &Plan) -> Named {
 
 /// The columns of an input to predict or to train on: those of the model, by name.
 pub(super) fn of_model(plan: &Plan, model: &Schema, head: &Chunk) -> Result<Schema> {
+    check_job(plan, model)?;
+    check_kind(plan, model, head)?;
+    if plan.format.is_sparse() {
+        let look = look_at(plan, head)?;
+        return Ok(Schema {
+            hashing: model.hashing,
+            features: model.features.clone(),
+            ..sparse::of_model(plan, model, &look)?
+        });
+    }
     let has_no_header = !model.header && model.format.has_quotes() && plan.format.has_quotes();
     let (names, header) = match &plan.options.source.columns {
         None if has_no_header => {
-            let names: Vec<_> = model.columns.iter().map(|column| column.name.clone()).collect();
+            let names: Vec<_> = model.as_read().iter().map(|column| column.name.clone()).collect();
             let header = csv::header(head.text(), plan.format.delimiter()).0 == names;
             (names, header)
         }
         _ => look_at(plan, head).map(|look| (look.names, look.header))?,
     };
     let names = if plan.format == Format::JsonL { with_missing(names, model) } else { names };
-    let columns = infer::recall(&names, model, &plan.named())?;
-    let schema = Schema { columns, format: plan.format, header, ..Schema::default() };
     let input = plan.inputs[head.source as usize].name();
+    let schema = Schema { format: plan.format, header, ..model.clone() };
+    let schema = match model.transforms.is_empty() {
+        true => Schema { columns: infer::recall(&names, model, &plan.named())?, ..schema },
+        false => made::behind_those_of(model, &names, plan, schema, &input)?,
+    };
     check_fit(model, &schema, &input)?;
     if plan.settings.frozen || schema.first(Role::Label).is_some() {
         return Ok(schema);
@@ -140,12 +175,44 @@ pub(super) fn of_model(plan: &Plan, model: &Schema, head: &Chunk) -> Result<Sche
     )))
 }
 
+/// A model stands behind its own transforms and features.
+fn check_job(plan: &Plan, model: &Schema) -> Result<()> {
+    let options = &plan.options;
+    let same = |named: bool, equal: bool, section: &str| match named && !equal {
+        true => Err(Error::usage(format!(
+            "the model has learned behind other [[{section}]] sections than the job's: leave them out of the job, or \
+             train a new model"
+        ))),
+        false => Ok(()),
+    };
+    same(!options.transform.is_empty(), options.transform == model.transforms, "transform")?;
+    same(!options.feature.is_empty(), options.feature == model.features, "feature")
+}
+
+/// Columns and features that are spelled out are no substitute for each other, and hashes cannot be made anew.
+fn check_kind(plan: &Plan, model: &Schema, head: &Chunk) -> Result<()> {
+    let (of_model, of_input) = (sparse::words(model.format), sparse::words(plan.format));
+    if model.format.is_sparse() != plan.format.is_sparse() {
+        let input = plan.inputs[head.source as usize].name();
+        return Err(Error::usage(format!(
+            "the model learned from {of_model}, and {input} is read as {of_input}: name its format with --format, or \
+             train a model on such input"
+        )));
+    }
+    match plan.options.source.hash.filter(|&named| named != model.hashing) {
+        None => Ok(()),
+        Some(_) => Err(Error::usage(
+            "--hash is not the model's, and its table cannot be hashed anew: leave it out, or train a new model",
+        )),
+    }
+}
+
 /// A key that the first records lack is one that they lack, not another input; where they have no feature at all, it is.
 fn with_missing(mut names: Vec<String>, model: &Schema) -> Vec<String> {
-    let mut features = model.of(Role::Numeric).chain(model.of(Role::Categorical));
-    if names.is_empty() || features.any(|column| names.contains(&column.name)) {
+    let is_used = |column: &&Column| !matches!(column.role, Role::Ignored | Role::Time);
+    if names.is_empty() || model.as_read().iter().filter(is_used).any(|column| names.contains(&column.name)) {
         let known: HashSet<_> = names.iter().cloned().collect();
-        names.extend(model.columns.iter().map(|column| column.name.clone()).filter(|name| !known.contains(name)));
+        names.extend(model.as_read().iter().map(|column| column.name.clone()).filter(|name| !known.contains(name)));
     }
     names
 }
