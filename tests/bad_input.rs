@@ -237,7 +237,7 @@ fn what_cannot_be_opened_is_named() {
     std::fs::create_dir(folder.path("logs")).unwrap();
     folder.run(&format!("{TRAIN} dangling.csv")).refused(&["dangling.csv", "no such file", "check the name"]);
     folder.run(&format!("{TRAIN} absent.csv")).refused(&["absent.csv", "no such file"]);
-    folder.run(&format!("{TRAIN} logs")).refused(&["logs is a folder", "logs/*.csv"]);
+    folder.run(&format!("{TRAIN} logs")).refused(&["the folder logs has no files", "logs/*.log"]);
     folder.run("inspect absent").refused(&["cannot read absent"]);
     folder.run("predict --model absent absent.csv").refused(&["cannot read absent"]);
 }

@@ -1,9 +1,11 @@
 //! The configuration: options from the command line and a job file, turned once into a checked [`Plan`].
 //!
-//! Reads the job file, and nothing else. Siblings: [`options`] (the table behind flags and keys) and [`checkpoint`].
+//! Reads the job file, and nothing else. Siblings: [`options`] (the table behind flags and keys), `keys` (what was meant by a
+//! wrong one) and [`checkpoint`].
 
 pub mod checkpoint;
 mod inferred;
+mod keys;
 pub mod options;
 mod warm_start;
 
@@ -15,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::learner::device::DeviceChoice;
 use crate::learner::{MAX_HASH_BITS, Optimizer, Penalty, Settings, Update};
 use crate::schema::Format;
-use crate::source::Input;
+use crate::source::{Input, names};
 pub use checkpoint::{Checkpointing, Every};
 pub use options::{CheckpointOptions, LearnerOptions, OptimizerName, Options, OutputOptions, SourceOptions};
 
@@ -144,7 +146,11 @@ impl Options {
                 section.extend(entries.into_iter().map(|(key, value)| (key.replace('_', "-"), value)));
             }
         }
-        table.try_into().map_err(|error: toml::de::Error| in_plain_words(&error.to_string()))
+        let read = table.clone().try_into();
+        read.map_err(|error: toml::de::Error| {
+            let message = error.to_string();
+            keys::advice(&table, &message).unwrap_or_else(|| in_plain_words(&message))
+        })
     }
 }
 
@@ -252,14 +258,18 @@ fn checked_inputs(source: &SourceOptions, named: &[String]) -> Result<Vec<Input>
         (None, files) if files.iter().filter(|name| *name == "-").count() > 1 => {
             Err(Error::usage("standard input (-) can be read only once"))
         }
-        (None, files) => Ok(files.iter().map(|name| Input::named(name)).collect()),
+        (None, files) => names::inputs(files, source.format),
     }
 }
 
 /// The named format, or the one that the files' extensions tell; generated streams are CSV.
 fn format(named: Option<Format>, inputs: &[Input]) -> Result<Format> {
     if let Some(named) = named {
-        return Ok(named);
+        let is_made_up = inputs.iter().any(|input| matches!(input, Input::Synthetic { .. }));
+        return match is_made_up && named != Format::Csv {
+            true => Err(Error::usage("--format belongs to files: a generated stream is CSV; leave it out")),
+            false => Ok(named),
+        };
     }
     let mut told = inputs.iter().filter_map(|input| match input {
         Input::File(path) => Format::of_name(&path.to_string_lossy()).map(|format| (format, input)),

@@ -20,6 +20,9 @@ macro_rules! section {
         }
 
         impl $name {
+            /// The names of its fields; a job file writes them with hyphens.
+            pub(super) const FIELDS: &'static [&'static str] = &[$(stringify!($field)),*];
+
             /// These options, with those of `below` where one is not given.
             #[must_use]
             pub fn over(self, below: Self) -> Self {

@@ -67,7 +67,13 @@ pub fn simple(field: &[u8]) -> Option<f64> {
     if count == 0 || count > 15 {
         return None;
     }
-    Some(mantissa as f64 * INVERSES[usize::from(negative)][fraction.unwrap_or(0)])
+    Some(scaled(mantissa, negative, fraction.unwrap_or(0)))
+}
+
+/// About the value of at most 15 digits, so many of them behind the point; [`settle`] makes it exact.
+#[inline(always)]
+pub(crate) fn scaled(digits: u64, negative: bool, decimals: usize) -> f64 {
+    digits as f64 * INVERSES[usize::from(negative)][decimals & 15]
 }
 
 /// The 64-bit floats nearest to the inverse powers of ten, and their negatives.

@@ -9,6 +9,7 @@ use crate::checkpoint::{Header, Store};
 use crate::config::{Every, Plan};
 use crate::error::{Error, Result};
 use crate::learner::device::DeviceChoice;
+use crate::source::Input;
 
 /// Where a run keeps its checkpoints, and what it goes on from.
 pub(super) struct Kept {
@@ -66,6 +67,33 @@ pub(super) fn device(plan: &Plan, header: &Header) -> DeviceChoice {
         DeviceChoice::Auto => DeviceChoice::that_was(&header.device),
         named => named.clone(),
     }
+}
+
+/// Sees to it that the inputs that have been begun stand where they stood. Folders and patterns bring new files: behind
+/// those they are more to read, before or among them they would shift all places. A name alone may change: what the
+/// input holds is looked at when it is opened.
+///
+/// # Errors
+/// A new input before one that has been begun, one that is gone from before it, or another order.
+pub(super) fn check_order(header: &Header, begun: usize, plan: &Plan) -> Result<()> {
+    let now: Vec<_> = plan.inputs.iter().map(Input::name).collect();
+    let then = &header.inputs[..begun.min(header.inputs.len())];
+    let shifted = |(at, (old, new)): (usize, (&String, &String))| {
+        if old == new {
+            None
+        } else if now[at..].contains(old) {
+            Some(format!("{new} now stands before {old}, which the checkpoint has begun to read"))
+        } else {
+            let is_shifted = then[at..].contains(new);
+            is_shifted.then(|| format!("{old}, which the checkpoint has read, is gone, and {new} stands in its place"))
+        }
+    };
+    let Some(what) = then.iter().zip(&now).enumerate().find_map(shifted) else { return Ok(()) };
+    Err(Error::input(format!(
+        "{what}: inputs that have been read come first, in the order in which they were, and new ones behind them; name \
+         the files one by one in that order, give a new one a name that sorts last, or start again with an empty \
+         --checkpoint folder"
+    )))
 }
 
 fn check_same_job(plan: &Plan, found: &Found) -> Result<()> {

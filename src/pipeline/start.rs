@@ -108,6 +108,8 @@ pub fn prepare_again(plan: &Plan, checkpoint: &Checkpoint, stop: &Stop) -> Resul
     let Checkpoint { header, state } = checkpoint;
     let (mut position, schema) = (Position::default(), header.schema.clone());
     state.restore(&mut position)?;
+    let begun = position.places.last().map_or(0, |place| place.source as usize + 1);
+    resumed::check_order(header, begun, plan)?;
     let (format, chunk) = (schema.format, header.chunk_bytes);
     let reading = Reading { format, eager: Eager::AfterFirst, fingerprints: true, chunk };
     let inputs = plan.inputs.clone();

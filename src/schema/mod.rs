@@ -19,6 +19,7 @@ use crate::examples::stride;
 /// How records are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
+#[value(rename_all = "lower")]
 pub enum Format {
     /// Text with commas between fields, a record a line; fields may be quoted.
     #[default]

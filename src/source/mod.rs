@@ -1,11 +1,12 @@
 //! Sources: where records come from. Gives chunks of whole records with their place, one source after the other.
 //!
-//! Siblings: [`open`] (files, standard input, compressed or not), [`chunker`] and [`split`] (where a record ends),
+//! Siblings: [`names`] (folders and patterns), [`open`] (files, standard input, compressed or not), [`chunker`] and [`split`] (where a record ends),
 //! `resume` (from a place in the middle, after a check that it is the same source) and [`synthetic`] (generated
 //! streams). A source does input and nothing else: it never looks into a record.
 
 pub mod chunker;
 mod fingerprint;
+pub mod names;
 pub mod open;
 mod resume;
 pub mod split;

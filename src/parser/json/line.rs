@@ -4,7 +4,7 @@
 use super::paths::{Paths, with_quotes};
 use super::rows::{Action, Rows, Slot};
 use super::scan::{Cursor, MAX_DEPTH, NotJson, Piece, decode};
-use crate::parser::number::{number, settle, simple};
+use crate::parser::number::{number, settle};
 use crate::record::{Reason, Records, Span};
 
 /// The byte between the elements of a list.
@@ -120,8 +120,8 @@ impl Line<'_> {
                 Ok(())
             }
             (b'-' | b'0'..=b'9', Some(slot)) => {
-                let text = self.cursor.number()?;
-                self.put_number(node, slot, text);
+                let (text, about) = self.cursor.number()?;
+                self.put_number(node, slot, text, about);
                 Ok(())
             }
             (b'[', Some(slot)) if slot.is_list => self.list(node, slot, depth),
@@ -155,18 +155,18 @@ impl Line<'_> {
     }
 
     #[inline(always)]
-    fn put_number(&mut self, node: usize, slot: &Slot, text: Piece) {
+    fn put_number(&mut self, node: usize, slot: &Slot, text: Piece, about: Option<f64>) {
         match slot.action {
-            Action::Number | Action::Weight => self.put(node, slot, text),
+            Action::Number | Action::Weight => self.put(node, slot, text, about),
             Action::Text | Action::Label | Action::Id => *self.rows.text(slot, self.records) = span(text),
         }
     }
 
-    /// A text that is plain, as a number.
+    /// A text without escapes as a number, which may be known about.
     #[inline(always)]
-    fn put(&mut self, node: usize, slot: &Slot, text: Piece) {
+    fn put(&mut self, node: usize, slot: &Slot, text: Piece, about: Option<f64>) {
         let text = self.cursor.text(text);
-        match simple(text).map_or_else(|| number(text), |about| settle(about, text)) {
+        match about.map_or_else(|| number(text), |about| settle(about, text)) {
             Ok(value) => *self.rows.number(slot, self.records) = value,
             Err(reason) => self.faults.push((node, reason)),
         }
@@ -176,7 +176,7 @@ impl Line<'_> {
     fn put_text(&mut self, node: usize, slot: &Slot, text: Piece) {
         match slot.action {
             Action::Number | Action::Weight if text.escaped => self.put_decoded_number(node, slot, text),
-            Action::Number | Action::Weight => self.put(node, slot, text),
+            Action::Number | Action::Weight => self.put(node, slot, text, None),
             Action::Text | Action::Label | Action::Id => {
                 if !self.is_utf8 && std::str::from_utf8(self.cursor.text(text)).is_err() {
                     self.faults.push((node, Reason::InvalidUtf8));
@@ -241,7 +241,7 @@ impl Line<'_> {
     fn element(&mut self, node: usize, start: usize, depth: usize) -> Result<(), NotJson> {
         let text = match self.cursor.peek() {
             b'"' => self.cursor.string()?,
-            b'-' | b'0'..=b'9' => self.cursor.number()?,
+            b'-' | b'0'..=b'9' => self.cursor.number()?.0,
             b'{' | b'[' => {
                 self.faults.push((node, Reason::NotAValue));
                 return self.cursor.pass_over(depth);

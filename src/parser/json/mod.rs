@@ -268,6 +268,43 @@ mod tests {
     }
 
     #[test]
+    fn plain_and_odd_lines_are_read_as_they_stand_in_the_golden_file() {
+        let columns = [
+            ("y", Role::Label),
+            ("n", Role::Numeric),
+            ("user.country", Role::Categorical),
+            ("user.age", Role::Numeric),
+            ("w", Role::Weight),
+            ("key", Role::Id),
+        ];
+        let records = parsed(schema(&columns), include_bytes!("../../../tests/golden/jsonl/input.jsonl"));
+        let shown = |row: usize| {
+            let of = |spans: &[Span]| String::from_utf8_lossy(spans[row].of(&records.chunk.bytes)).into_owned();
+            let numbers = [records.numeric[16 * row], records.numeric[16 * row + 1], records.weight[row]];
+            let numbers = numbers.map(|number| if number.is_nan() { "-".into() } else { number.to_string() });
+            format!("{}|{}|{}|{}", of(&records.label), numbers.join("|"), of(&records.text), of(&records.id))
+        };
+        let expected = [
+            "1|1.5|30|2|DE|first",
+            "0|-0.2|31|1|FR|spaces and another order",
+            "true|-|-|-||words and gaps",
+            "1|2.5|-|-|a key with a dot|7",
+            "1|-|-|-|a \"quote\", é😀\n é😀|escapes",
+            "0|2|-|-|IT|the last one counts",
+            "1|16777216|-|-||rounded",
+            "|-|-|-||",
+            "2|1|-|-||a label that is none: for the encoder",
+            "0|4|-|-||the last line has no end",
+        ];
+        assert_eq!((0..records.rows).map(shown).collect::<Vec<_>>(), expected);
+        let reasons: Vec<_> = rejections(&records).into_iter().map(|(_, _, reason)| reason.name()).collect();
+        let [number, value, syntax] = ["not_a_number", "not_a_value", "syntax"];
+        let values = [number, number, value, value, "out_of_range", "not_finite"];
+        assert_eq!(reasons, [&values[..], &[syntax; 6]].concat());
+        assert_eq!(records.number.last(), Some(&21));
+    }
+
+    #[test]
     fn lists_become_one_text_where_a_column_holds_lists() {
         let mut parser = JsonParser::new(schema(&[("tags", Role::Categorical)]));
         for node in &mut parser.paths.nodes {

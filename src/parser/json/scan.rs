@@ -3,6 +3,8 @@
 //! It makes no values, never goes past a line end, and needs no stack of its own: brackets are a bit each. Bytes that
 //! are not UTF-8 are not its concern.
 
+use crate::parser::number::scaled;
+
 /// Text that is not JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NotJson;
@@ -99,36 +101,42 @@ impl<'a> Cursor<'a> {
         Ok(key)
     }
 
-    /// A number.
+    /// A number, and about its value where it is a plain decimal of at most 15 digits.
     #[inline(always)]
-    pub(super) fn number(&mut self) -> Result<Piece, NotJson> {
+    pub(super) fn number(&mut self) -> Result<(Piece, Option<f64>), NotJson> {
         let start = self.at;
-        self.at += usize::from(self.peek() == b'-');
-        let whole = self.at;
-        self.digits()?;
-        if self.bytes[whole] == b'0' && self.at > whole + 1 {
+        let is_negative = self.peek() == b'-';
+        self.at += usize::from(is_negative);
+        let is_zero = self.peek() == b'0';
+        let (mut digits, mut decimals) = (0, 0);
+        let whole = self.digits(&mut digits)?;
+        if is_zero && whole > 1 {
             return Err(NotJson);
         }
         if self.peek() == b'.' {
             self.at += 1;
-            self.digits()?;
+            decimals = self.digits(&mut digits)?;
         }
+        let mut is_plain = whole + decimals <= 15;
         if matches!(self.peek(), b'e' | b'E') {
             self.at += 1;
             self.at += usize::from(matches!(self.peek(), b'+' | b'-'));
-            self.digits()?;
+            self.digits(&mut digits)?;
+            is_plain = false;
         }
-        Ok(Piece { start, end: self.at, escaped: false })
+        let about = is_plain.then(|| scaled(digits, is_negative, decimals));
+        Ok((Piece { start, end: self.at, escaped: false }, about))
     }
 
-    /// One digit or more.
+    /// One digit or more, put behind those in `value`; gives how many. Beyond 19 in all the value is of no use.
     #[inline(always)]
-    fn digits(&mut self) -> Result<(), NotJson> {
+    fn digits(&mut self, value: &mut u64) -> Result<usize, NotJson> {
         let start = self.at;
-        while self.peek().is_ascii_digit() {
+        while let digit @ 0..=9 = self.peek().wrapping_sub(b'0') {
+            *value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
             self.at += 1;
         }
-        if self.at == start { Err(NotJson) } else { Ok(()) }
+        if self.at == start { Err(NotJson) } else { Ok(self.at - start) }
     }
 
     /// `true`, `false` or `null`.
