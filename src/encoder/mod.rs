@@ -9,7 +9,7 @@ pub mod infer;
 pub mod label;
 
 use crate::examples::{Examples, LabelToken};
-use crate::record::{Reason, Records, Rejected};
+use crate::record::{Reason, Records};
 use crate::schema::{Role, Schema};
 use label::LabelRule;
 
@@ -50,7 +50,7 @@ impl Encoder {
     /// Encodes `records` into `examples`, whose buffers are used again; the matrix of numbers is handed over.
     pub fn encode(&self, records: &mut Records, examples: &mut Examples) {
         examples.clear();
-        examples.bytes = records.chunk.len as u64;
+        examples.bytes = records.chunk.size();
         examples.place = records.chunk.place;
         examples.seen = records.seen;
         examples.best_loss = records.chunk.best_loss;
@@ -62,7 +62,7 @@ impl Encoder {
         for row in 0..records.rows {
             match self.label_and_weight(records, row) {
                 Ok(token) => self.push(records, row, token, stride, examples),
-                Err(fault) => examples.rejected.push(rejected(records, row, fault)),
+                Err((reason, column)) => examples.rejected.push(records.rejection(row, reason, column)),
             }
         }
         examples.dense.truncate(examples.rows * stride);
@@ -112,18 +112,6 @@ impl Encoder {
             examples.id_end.push(examples.id.len() as u32);
         }
         examples.rows += 1;
-    }
-}
-
-fn rejected(records: &Records, row: usize, (reason, column): (Reason, Option<&String>)) -> Rejected {
-    let span = records.record[row];
-    Rejected {
-        number: records.number[row],
-        source: records.chunk.source,
-        offset: records.chunk.offset + u64::from(span.start),
-        column: column.cloned(),
-        reason,
-        raw: Rejected::raw_of(span.of(&records.chunk.bytes)),
     }
 }
 

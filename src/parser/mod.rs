@@ -3,6 +3,7 @@
 //! A pure function of the chunk and the schema: no I/O, no state from one chunk to the next, so any number of threads
 //! may parse. A new format is a sibling of [`csv`] and one more arm in [`Parser`].
 
+pub mod columnar;
 pub mod csv;
 pub mod look;
 pub mod number;
@@ -29,6 +30,8 @@ use crate::schema::{Format, Schema};
 pub enum Parser {
     /// Text in lines of fields.
     Csv(csv::CsvParser),
+    /// Columns of files that hold columns.
+    Columnar(columnar::ColumnarParser),
 }
 
 impl Parser {
@@ -36,6 +39,7 @@ impl Parser {
     pub fn new(schema: Schema) -> Self {
         match schema.format {
             Format::Csv | Format::Tsv => Self::Csv(csv::CsvParser::new(schema)),
+            Format::Parquet | Format::Arrow => Self::Columnar(columnar::ColumnarParser::new(schema)),
             _ => Self::Csv(csv::CsvParser::new(schema)),
         }
     }
@@ -51,6 +55,7 @@ impl Parser {
         records.seen = records.rejected.len() as u32;
         match self {
             Self::Csv(parser) => parser.parse(records),
+            Self::Columnar(parser) => parser.parse(records),
         }
     }
 }

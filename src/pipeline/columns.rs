@@ -49,7 +49,9 @@ fn look_at(plan: &Plan, head: &Chunk) -> Result<Look> {
         }
     }
     let look = Look::at(head, plan.format, columns);
-    if look.header {
+    if plan.format.is_columnar() {
+        check_distinct(&look.names, &first, "rename one of them")?;
+    } else if look.header {
         check_names(&look.names, &first, plan.format.delimiter())?;
     }
     Ok(look)

@@ -97,6 +97,13 @@ pub enum Role {
     Ignored,
 }
 
+impl Role {
+    /// Whether the values of such a column are read at all.
+    pub fn is_read(self) -> bool {
+        !matches!(self, Self::Time | Self::Ignored)
+    }
+}
+
 /// A column of the stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Column {
@@ -163,6 +170,11 @@ impl Schema {
     /// Floats of a row of the numeric columns, padding included.
     pub fn stride(&self) -> usize {
         stride(self.numeric())
+    }
+
+    /// The columns as they stand in the input.
+    pub fn as_read(&self) -> &[Column] {
+        if self.read.is_empty() { &self.columns } else { &self.read }
     }
 
     /// The names of the columns of one role, comma between them.
