@@ -153,8 +153,11 @@ impl Source {
         Ok(Self { current: Some(current), opened: last.source + 1, ..Self::new(inputs, reading) })
     }
 
-    /// Makes the chunks that follow smaller where the records of `sample` are short.
+    /// Makes the chunks that follow smaller where the records of `sample` are short; columns are cut by records as it is.
     pub fn fit(&mut self, sample: &[u8]) {
+        if self.reading.format.is_columnar() {
+            return;
+        }
         let records = memchr::memchr_iter(b'\n', sample).count().max(1);
         self.reading.chunk = (CHUNK_RECORDS * sample.len().div_ceil(records)).min(CHUNK);
         if let Some(Current::Text(chunker)) = &mut self.current {

@@ -206,8 +206,7 @@ mod tests {
     use std::io::Write;
     use std::path::Path;
 
-    const READING: Reading =
-        Reading { format: Format::Csv, eager: Eager::Never, fingerprints: true, chunk: 5000 };
+    const READING: Reading = Reading { format: Format::Csv, eager: Eager::Never, fingerprints: true, chunk: 5000 };
 
     fn all(mut source: Source) -> Vec<(Place, Vec<u8>)> {
         let mut chunks = Vec::new();
