@@ -103,6 +103,14 @@ fn only_the_gpu_backend_names_wgpu() {
 }
 
 #[test]
+fn only_what_reads_and_writes_columns_names_arrow_and_parquet() {
+    let may = |file: &File| {
+        matches!(file.stage(), "source" | "sink" | "record" | "transform") || file.name.starts_with("parser/columnar/")
+    };
+    fail_on(places(&["arrow::", "parquet::"], may));
+}
+
+#[test]
 fn only_the_pipeline_has_threads_and_channels() {
     let words = ["thread::spawn", "thread::scope", "thread::Builder", "crossbeam_channel", "mpsc"];
     fail_on(places(&words, |file| file.stage() == "pipeline"));

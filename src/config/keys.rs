@@ -130,10 +130,16 @@ mod tests {
             ("[source]\nhash_bit = 3", "[source] has no key hash-bit: did you mean hash-bits in [learner]?"),
             ("label = 'y'", "label stands outside all sections: write label below [source]"),
             ("hash_bits = 3", "write hash-bits below [learner]"),
-            ("[weather]\nrain = 1", "[weather] is no section: there are [source], [learner], [output], [checkpoint], [[transform]], [[feature]]"),
+            (
+                "[weather]\nrain = 1",
+                "[weather] is no section: there are [source], [learner], [output], [checkpoint], [[transform]], [[feature]]",
+            ),
             ("[[trasform]]\nfilter = 'x'", "[trasform] is no section: did you mean [[transform]]?"),
             ("[[transform]]\nfiltr = 'x'", "there is no filtr: did you mean filter?"),
-            ("[[feature]]\nkind = 'list'\ncolumns = ['a']\nseperator = ';'", "there is no seperator: did you mean separator?"),
+            (
+                "[[feature]]\nkind = 'list'\ncolumns = ['a']\nseperator = ';'",
+                "there is no seperator: did you mean separator?",
+            ),
             ("[[feature]]\nkind = 'token'\ncolumns = ['a']", "there is no token: did you mean tokens?"),
             ("[checkpoint]\nqqq = 1", "[checkpoint] has no key qqq; it has checkpoint, checkpoint-every, resume, keep"),
         ] {

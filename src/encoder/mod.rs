@@ -15,7 +15,7 @@ pub mod label;
 mod sparse;
 
 use crate::examples::{Examples, LabelToken};
-use crate::record::{Reason, Records, Rejected};
+use crate::record::{Reason, Records};
 use crate::schema::{Hashing, Role, Schema};
 use feature::{Features, Scratch, Sink};
 use hash::hashed;
@@ -74,7 +74,7 @@ impl Encoder {
     /// learner gets it as it was parsed.
     pub fn encode(&mut self, records: &mut Records, examples: &mut Examples) {
         examples.clear();
-        examples.bytes = records.chunk.len as u64;
+        examples.bytes = records.chunk.size();
         examples.place = records.chunk.place;
         examples.seen = records.seen;
         examples.filtered = records.filtered;
@@ -102,7 +102,7 @@ impl Encoder {
         for row in 0..records.rows {
             match self.label_and_weight(records, row) {
                 Ok(token) => self.push(records, row, token, stride, examples),
-                Err(fault) => examples.rejected.push(rejected(records, row, fault)),
+                Err((reason, column)) => examples.rejected.push(records.rejection(row, reason, column)),
             }
         }
         examples.dense.truncate(examples.rows * stride);
@@ -120,11 +120,11 @@ impl Encoder {
                     examples.dense.extend_from_slice(&records.numeric[numbers]);
                     push_row(records, row, token, examples);
                 }
-                Err(fault) => {
+                Err((reason, column)) => {
                     examples.dense.truncate(dense);
                     examples.hash.truncate(hashed);
                     examples.value.truncate(hashed);
-                    examples.rejected.push(rejected(records, row, fault));
+                    examples.rejected.push(records.rejection(row, reason, column));
                 }
             }
         }
@@ -218,18 +218,6 @@ impl Sink for Hashed<'_> {
     #[inline(always)]
     fn count(&self) -> usize {
         self.hash.len()
-    }
-}
-
-fn rejected(records: &Records, row: usize, (reason, column): Fault<'_>) -> Rejected {
-    let span = records.record[row];
-    Rejected {
-        number: records.number[row],
-        source: records.chunk.source,
-        offset: records.chunk.offset + u64::from(span.start),
-        column: column.cloned(),
-        reason,
-        raw: Rejected::raw_of(span.of(&records.chunk.bytes)),
     }
 }
 

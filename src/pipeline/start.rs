@@ -85,6 +85,7 @@ pub fn prepare(plan: &Plan, saved: Option<Saved>, stop: &Stop) -> Result<Prepare
         None => columns::inferred(plan, seen)?,
         Some(saved) => (columns::of_model(plan, &saved.schema, seen)?, Vec::new()),
     };
+    source.keep(&schema)?;
     let frozen = plan.settings.frozen;
     let learned = saved.as_ref().filter(|_| frozen).map(|saved| (saved.update, saved.batch));
     let (model, scaler) = match saved {
@@ -114,7 +115,8 @@ pub fn prepare_again(plan: &Plan, checkpoint: &Checkpoint, stop: &Stop) -> Resul
     let reading = Reading { format, eager: Eager::AfterFirst, fingerprints: true, chunk };
     let inputs = plan.inputs.clone();
     let opening = in_background(move || guarded("reading", || Source::resume(inputs, reading, &position)));
-    let source = stop.wait_for(&opening)??;
+    let mut source = stop.wait_for(&opening)??;
+    source.keep(&schema)?;
     let (mut model, scaler) = fresh(&header.settings, &schema);
     state.restore(&mut model)?;
     let opened = device::open(&resumed::device(plan, header), model, header.settings)?;

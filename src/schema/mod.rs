@@ -102,6 +102,13 @@ pub enum Role {
     Ignored,
 }
 
+impl Role {
+    /// Whether the values of such a column are read at all.
+    pub fn is_read(self) -> bool {
+        !matches!(self, Self::Time | Self::Ignored)
+    }
+}
+
 /// A column of the stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Column {

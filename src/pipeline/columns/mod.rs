@@ -79,7 +79,9 @@ fn look_at(plan: &Plan, head: &Chunk) -> Result<Look> {
              (jq -c '.[]' makes lines of a list, jq -c . of objects over several lines)"
         )));
     }
-    if look.header {
+    if plan.format.is_columnar() {
+        check_distinct(&look.names, &first, "rename one of them")?;
+    } else if look.header {
         check_names(&look.names, &first, plan.format.delimiter())?;
     }
     Ok(look)
