@@ -18,7 +18,9 @@ const MIXED: [(&str, Role); 6] = [
 ];
 
 fuzz_target!(|bytes: &[u8]| {
-    for (columns, hashing) in [(&MIXED[..], Hashing::All), (&MIXED[..3], Hashing::All), (&MIXED[3..4], Hashing::Strings)] {
+    for (columns, hashing) in
+        [(&MIXED[..], Hashing::All), (&MIXED[..3], Hashing::All), (&MIXED[3..4], Hashing::Strings)]
+    {
         let seen = ingest(&schema(Format::Csv, columns, hashing), bytes);
         if !bytes.contains(&b'"') {
             let is_blank = |line: &&[u8]| line.is_empty() || *line == b"\r";

@@ -59,7 +59,7 @@ pub fn digits(text: [u8; 8], len: u32) -> Option<u32> {
         return None;
     }
     // Neighbours become pairs, pairs fours, and fours the number; the first digit is the lowest byte.
-    let pairs = (digits & 0x0f * EACH).wrapping_mul(10 << 8 | 1) >> 8 & 0x00ff_00ff_00ff_00ff;
+    let pairs = (digits & (0x0f * EACH)).wrapping_mul(10 << 8 | 1) >> 8 & 0x00ff_00ff_00ff_00ff;
     let fours = pairs.wrapping_mul(100 << 16 | 1) >> 16 & 0x0000_ffff_0000_ffff;
     Some((fours.wrapping_mul(10_000 << 32 | 1) >> 32) as u32)
 }
