@@ -68,7 +68,7 @@ fn outcome(case: &Path) -> String {
     let plan = plan(case);
     let mut prepared = prepare(&plan, None, &Stop::default()).unwrap_or_else(|e| panic!("{}: {e}", case.display()));
     let schema = &prepared.schema;
-    let (mut parser, transform) = (Parser::new(schema.clone()), Transform::new(schema));
+    let (mut parser, transform) = (Parser::new(schema.clone()), Transform::new(schema).unwrap());
     let encoder = Encoder::new(schema, plan.label.clone());
     let (mut records, mut examples) = (Records::default(), Examples::default());
     let (mut text, mut before, mut next) = (columns(schema), 0, prepared.head.take());

@@ -14,6 +14,9 @@ const SECTIONS: [(&str, &[&str]); 4] = [
     ("checkpoint", CheckpointOptions::FIELDS),
 ];
 
+/// The sections of which there may be several.
+const LISTS: [&str; 2] = ["transform", "feature"];
+
 /// What to write instead of the key that serde has refused with `message`; `None` where it is not known.
 pub(super) fn advice(job: &Table, message: &str) -> Option<String> {
     let refused = message.split_once("unknown field `")?.1.split_once('`')?.0;
@@ -32,17 +35,20 @@ pub(super) fn advice(job: &Table, message: &str) -> Option<String> {
 
 /// A name outside all sections that is none of them: a section, or a key without its section.
 fn no_section(name: &str, value: &Value) -> String {
-    let sections = SECTIONS.map(|(section, _)| section);
-    if !value.is_table() {
+    let is_list = value.as_array().is_some_and(|list| list.iter().all(Value::is_table));
+    if !value.is_table() && !is_list {
         let key = name.replace('_', "-");
         return match section_of(&key).map(|section| (section, key.clone())).or_else(|| nearest_elsewhere(&key)) {
             Some((section, meant)) => format!("{name} stands outside all sections: write {meant} below [{section}]"),
             None => format!("{name} stands outside all sections, and none has such a key"),
         };
     }
-    match nearest(name, sections.into_iter().map(str::to_owned)) {
-        Some(meant) => format!("[{name}] is no section: did you mean [{meant}]?"),
-        None => format!("[{name}] is no section: there are [{}]", sections.join("], [")),
+    let names = SECTIONS.iter().map(|(section, _)| *section).chain(LISTS);
+    let written = |name: &str| if LISTS.contains(&name) { format!("[[{name}]]") } else { format!("[{name}]") };
+    let refused = if is_list { format!("[[{name}]]") } else { format!("[{name}]") };
+    match nearest(name, names.clone().map(str::to_owned)) {
+        Some(meant) => format!("{refused} is no section: did you mean {}?", written(&meant)),
+        None => format!("{refused} is no section: there are {}", names.map(written).collect::<Vec<_>>().join(", ")),
     }
 }
 
@@ -110,7 +116,8 @@ mod tests {
             ("[source]\nhash_bit = 3", "[source] has no key hash-bit: did you mean hash-bits in [learner]?"),
             ("label = 'y'", "label stands outside all sections: write label below [source]"),
             ("hash_bits = 3", "write hash-bits below [learner]"),
-            ("[weather]\nrain = 1", "[weather] is no section: there are [source], [learner], [output], [checkpoint]"),
+            ("[weather]\nrain = 1", "[weather] is no section: there are [source], [learner], [output],"),
+            ("[[transfrom]]\nfilter = 'x'", "[[transfrom]] is no section: did you mean [[transform]]?"),
             ("[checkpoint]\nqqq = 1", "[checkpoint] has no key qqq; it has checkpoint, checkpoint-every, resume, keep"),
         ] {
             let said = refusal(job);
