@@ -85,7 +85,7 @@ fn parse(stream: &Stream) -> Vec<Records> {
 }
 
 fn encode(stream: &Stream) -> Vec<Examples> {
-    let encoder = Encoder::new(&stream.schema, LabelRule::Inferred);
+    let mut encoder = Encoder::new(&stream.schema, LabelRule::Inferred);
     let encoded = |mut records: Records| {
         let mut examples = Examples::default();
         encoder.encode(&mut records, &mut examples);
@@ -127,7 +127,7 @@ fn log_all(schema: &Schema, numbers: &[Vec<f32>]) -> Lap {
 }
 
 fn encode_all(schema: &Schema, parsed: &mut [Records]) -> Lap {
-    let encoder = Encoder::new(schema, LabelRule::Inferred);
+    let mut encoder = Encoder::new(schema, LabelRule::Inferred);
     let (mut examples, mut lap) = (Examples::default(), Lap::default());
     for records in parsed {
         lap.time += timed(|| encoder.encode(records, &mut examples)).1;

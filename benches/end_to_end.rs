@@ -186,7 +186,7 @@ fn parse_only(plan: &Plan) -> Lap {
 /// Gives the records and bytes that went through this thread.
 fn ingest(plan: &Plan, schema: &Schema, work: &Receiver<Chunk>, free: &Sender<Chunk>) -> (u64, u64) {
     let (mut parser, transform) = (Parser::new(schema.clone()), Transform::new(schema).expect("no transforms"));
-    let encoder = Encoder::new(schema, plan.label.clone());
+    let mut encoder = Encoder::new(schema, plan.label.clone());
     let (mut records, mut examples, mut counted) = (Records::default(), Examples::default(), (0, 0));
     while let Ok(chunk) = work.recv() {
         parser.parse(chunk, &mut records).expect("the header is the schema's");

@@ -2,20 +2,23 @@
 //!
 //! Plain data: no I/O, no threads, nothing that remembers.
 
+mod columns;
+
 use crate::error::Result;
 use crate::snapshot::{Restoring, Saving, Snapshot};
+pub use columns::{Columns, Part};
 
 /// Zero bytes kept behind the text of a chunk, so that wide loads at its end stay inside the buffer.
 pub const PADDING: usize = 64;
 
-/// Whole records as text, cut out of one source.
+/// Whole records as text or as columns, cut out of one source.
 #[derive(Debug, Default)]
 pub struct Chunk {
     /// Place in the stream of chunks, from 0; the engine puts them back in this order.
     pub sequence: u64,
     /// Which source of the run it comes from, from 0.
     pub source: u32,
-    /// Byte offset of `bytes[0]` in that source, after decompression.
+    /// Where it starts in that source, as [`Place::offset`] counts.
     pub offset: u64,
     /// Where the stream goes on behind it.
     pub place: Place,
@@ -28,7 +31,7 @@ pub struct Chunk {
     /// Bytes of text in `bytes`, padding not counted.
     pub len: usize,
     /// The columns, where the format is columnar; `bytes` then holds what of them is text once it has been parsed.
-    pub columns: Option<arrow::array::RecordBatch>,
+    pub columns: Option<Part>,
     /// Records that the source itself had to leave out (too long to hold), in place.
     pub rejected: Vec<Rejected>,
     /// What the best possible predictor loses on these records; known to generated streams alone.
@@ -52,6 +55,11 @@ impl Chunk {
     pub fn text(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
+
+    /// Bytes of its source that it was made from.
+    pub fn size(&self) -> u64 {
+        self.columns.as_ref().map_or(self.len as u64, |part| part.bytes)
+    }
 }
 
 /// A place between two records of a source, with what it takes to find it again.
@@ -59,9 +67,10 @@ impl Chunk {
 pub struct Place {
     /// Which source of the run, from 0.
     pub source: u32,
-    /// Bytes of its text before the place, after decompression.
+    /// Bytes of its text before the place, after decompression; records where the format is columnar.
     pub offset: u64,
-    /// How many of these, the last of them, the fingerprint is of; 0 where none was asked for.
+    /// How many of these, the last of them, the fingerprint is of; 0 where none was asked for. A columnar source has one
+    /// of all that tells it from others.
     pub covered: u64,
     /// XXH3 (64 bits) of the covered bytes.
     pub fingerprint: u64,
@@ -167,7 +176,7 @@ pub struct Records {
     pub weight: Vec<f32>,
     /// Number of each record within its chunk, from 0; rejected records leave gaps.
     pub number: Vec<u32>,
-    /// The whole text of each record.
+    /// The whole text of each record; empty where the format is columnar.
     pub record: Vec<Span>,
     /// What could not be used, in order.
     pub rejected: Vec<Rejected>,
@@ -192,6 +201,23 @@ impl Records {
         self.number.clear();
         self.record.clear();
         self.rejected.clear();
+    }
+
+    /// The record in row `row`, which cannot be used after all.
+    pub fn rejection(&self, row: usize, reason: Reason, column: Option<&String>) -> Rejected {
+        let (number, chunk) = (self.number[row], &self.chunk);
+        let (offset, raw) = match &chunk.columns {
+            Some(part) => (u64::from(number), part.record(number as usize)),
+            None => (u64::from(self.record[row].start), self.record[row].of(&chunk.bytes).to_vec()),
+        };
+        Rejected {
+            number,
+            source: chunk.source,
+            offset: chunk.offset + offset,
+            column: column.cloned(),
+            reason,
+            raw: Rejected::raw_of(&raw),
+        }
     }
 }
 
@@ -256,13 +282,14 @@ pub struct Rejected {
     pub number: u32,
     /// Which source of the run, from 0.
     pub source: u32,
-    /// Byte offset of the record in its source, after decompression.
+    /// Byte offset of the record in its source, after decompression; its number there, from 0, where the format is
+    /// columnar.
     pub offset: u64,
     /// The column at fault, where one is.
     pub column: Option<String>,
     /// Why.
     pub reason: Reason,
-    /// The text of the record, cut at [`Rejected::MAX_RAW`] bytes.
+    /// The text of the record, or a JSON object of its used columns; cut at [`Rejected::MAX_RAW`] bytes.
     pub raw: Vec<u8>,
 }
 
@@ -306,11 +333,13 @@ pub enum Reason {
     NotATime,
     /// A value that is not among those that were declared.
     Undeclared,
+    /// More features than a record may have.
+    TooManyFeatures,
 }
 
 impl Reason {
     /// Every reason, in an order that stays: new ones go to the end, since checkpoints count by it.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::FieldCount,
         Self::NotANumber,
         Self::NotFinite,
@@ -324,6 +353,7 @@ impl Reason {
         Self::NotAValue,
         Self::NotATime,
         Self::Undeclared,
+        Self::TooManyFeatures,
     ];
 
     /// The reason as it stands in the rejected file and the summary.
@@ -342,6 +372,7 @@ impl Reason {
             Self::NotAValue => "not_a_value",
             Self::NotATime => "not_a_time",
             Self::Undeclared => "undeclared",
+            Self::TooManyFeatures => "too_many_features",
         }
     }
 
@@ -364,6 +395,9 @@ impl Reason {
             Self::NotAValue => "name what is inside by its path (a.b), or take the column out with --ignore",
             Self::NotATime => "a time is ISO 8601 or a number of seconds, milliseconds or microseconds since 1970",
             Self::Undeclared => "add the value to its feature's values, or choose unseen = \"ignore\" or \"other\"",
+            Self::TooManyFeatures => {
+                "a record has at most 262,144 features: cross fewer namespaces, or take fewer n-grams"
+            }
             Self::UnclosedQuote => "a quote that opens a field must be closed; one within text must be doubled",
         }
     }

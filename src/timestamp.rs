@@ -1,7 +1,308 @@
-//! Times as text: ISO 8601 to microseconds since 1970. Temporary.
+//! Timestamps: takes text, gives microseconds since 1970 in UTC, and from these the parts of a calendar.
+//!
+//! ISO 8601 (`2024-05-01`, `2024-05-01T10:30`, `2024-05-01 10:30:15.25+02:00`), or a number since 1970 whose unit
+//! follows from its size: seconds below 1e11, milliseconds below 1e14, microseconds below 1e17. So text of digits alone is
+//! always a number: `20240501` is a day in August 1970. An offset is applied and forgotten; without one the time is
+//! UTC. Never knows time zones by name, nor leap seconds: second 60 is the first of the next minute.
 
-/// Microseconds.
-pub fn micros(text: &[u8]) -> Option<i64> {
-    let text = std::str::from_utf8(text).ok()?;
-    arrow::compute::kernels::cast_utils::string_to_timestamp_nanos(text).ok().map(|n| n / 1000)
+/// Microseconds of a second.
+pub const SECOND: i64 = 1_000_000;
+/// Microseconds of a day.
+pub const DAY: i64 = 86_400 * SECOND;
+
+/// Microseconds since 1970, UTC; `None` where the text is not a time. Blanks around it are passed over.
+///
+/// ```
+/// use tidemill::timestamp::parse;
+/// assert_eq!(parse(b"1970-01-02T00:00:01.5Z"), Some(86_401_500_000));
+/// assert_eq!(parse(b"2024-05-01 12:00+02:00"), parse(b"2024-05-01T10:00:00"));
+/// assert_eq!(parse(b"1714557600"), parse(b"2024-05-01T10:00:00"));
+/// assert_eq!(parse(b"yesterday"), None);
+/// ```
+pub fn parse(text: &[u8]) -> Option<i64> {
+    let text = text.trim_ascii();
+    match text {
+        [_, _, _, _, b'-', rest @ ..] if rest.contains(&b'-') && text[0].is_ascii_digit() => iso(text),
+        _ => number(text),
+    }
+}
+
+/// Text that is read from its front.
+struct Rest<'a>(&'a [u8]);
+
+impl Rest<'_> {
+    /// A number of exactly `count` digits.
+    fn digits(&mut self, count: usize) -> Option<i64> {
+        let (digits, rest) = self.0.split_at_checked(count)?;
+        self.0 = rest;
+        let add = |sum: i64, byte: &u8| byte.is_ascii_digit().then(|| 10 * sum + i64::from(byte - b'0'));
+        digits.iter().try_fold(0, add)
+    }
+
+    /// The next byte, where it is one of these.
+    fn one_of(&mut self, bytes: &[u8]) -> Option<u8> {
+        let (&first, rest) = self.0.split_first().filter(|(first, _)| bytes.contains(first))?;
+        self.0 = rest;
+        Some(first)
+    }
+}
+
+/// A number of two digits up to `most`.
+fn pair(rest: &mut Rest<'_>, most: i64) -> Option<i64> {
+    rest.digits(2).filter(|&number| number <= most)
+}
+
+fn iso(text: &[u8]) -> Option<i64> {
+    let mut rest = Rest(text);
+    let year = rest.digits(4)?;
+    rest.one_of(b"-")?;
+    let month = pair(&mut rest, 12).filter(|&month| month > 0)?;
+    rest.one_of(b"-")?;
+    let day = pair(&mut rest, days_of(year, month)).filter(|&day| day > 0)?;
+    let midnight = days_since_1970(year, month, day) * DAY;
+    if rest.0.is_empty() {
+        return Some(midnight);
+    }
+    rest.one_of(b"Tt ")?;
+    let time = time_of_day(&mut rest)?;
+    let offset = offset(&mut rest)?;
+    rest.0.is_empty().then_some(midnight + time - offset)
+}
+
+/// `10:30`, `10:30:15` or `10:30:15.25`.
+fn time_of_day(rest: &mut Rest<'_>) -> Option<i64> {
+    let hour = pair(rest, 23)?;
+    rest.one_of(b":")?;
+    let minute = pair(rest, 59)?;
+    let minutes = (60 * hour + minute) * 60 * SECOND;
+    if rest.one_of(b":").is_none() {
+        return Some(minutes);
+    }
+    let seconds = minutes + pair(rest, 60)? * SECOND;
+    Some(if rest.one_of(b".,").is_some() { seconds + fraction(rest)? } else { seconds })
+}
+
+/// The digits behind a point as microseconds; what is finer is cut off.
+fn fraction(rest: &mut Rest<'_>) -> Option<i64> {
+    let count = rest.0.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (digits, behind) = rest.0.split_at(count);
+    rest.0 = behind;
+    let padded = digits.iter().chain(std::iter::repeat(&b'0')).take(6);
+    (count > 0).then(|| padded.fold(0, |sum, byte| 10 * sum + i64::from(byte - b'0')))
+}
+
+/// `Z`, `+02`, `+0200`, `+02:00`, a blank before it or not, or nothing.
+fn offset(rest: &mut Rest<'_>) -> Option<i64> {
+    if rest.0.is_empty() {
+        return Some(0);
+    }
+    rest.one_of(b" ");
+    let sign = match rest.one_of(b"Zz+-")? {
+        b'+' => 1,
+        b'-' => -1,
+        _ => return Some(0),
+    };
+    let hours = pair(rest, 23)?;
+    let has_minutes = rest.one_of(b":").is_some() || !rest.0.is_empty();
+    let minutes = if has_minutes { pair(rest, 59)? } else { 0 };
+    Some(sign * (60 * hours + minutes) * 60 * SECOND)
+}
+
+/// A number since 1970 in the unit that its size tells.
+fn number(text: &[u8]) -> Option<i64> {
+    let is_number = |byte: &u8| byte.is_ascii_digit() || b"+-.eE".contains(byte);
+    let text = std::str::from_utf8(text).ok().filter(|text| text.as_bytes().iter().all(is_number))?;
+    if let Ok(whole) = text.parse::<i64>() {
+        return unit(whole.unsigned_abs() as f64).map(|unit| whole * unit);
+    }
+    let value: f64 = text.parse().ok()?;
+    unit(value.abs()).map(|unit| libm::round(value * unit as f64) as i64)
+}
+
+/// Microseconds of the unit of a number of this size.
+fn unit(size: f64) -> Option<i64> {
+    match size {
+        ..1e11 => Some(SECOND),
+        1e11..1e14 => Some(1000),
+        1e14..1e17 => Some(1),
+        _ => None,
+    }
+}
+
+/// A time taken apart, in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parts {
+    /// From 1 to 12.
+    pub month: u32,
+    /// Of the month, from 1.
+    pub day: u32,
+    /// Days of that month.
+    pub days: u32,
+    /// From 0, Monday, to 6.
+    pub weekday: u32,
+    /// Microseconds since midnight.
+    pub time_of_day: i64,
+}
+
+impl Parts {
+    /// The parts of a time.
+    ///
+    /// ```
+    /// use tidemill::timestamp::{Parts, parse};
+    /// let parts = Parts::of(parse(b"2024-02-29T23:59").unwrap_or(0));
+    /// assert_eq!((parts.month, parts.day, parts.days, parts.weekday, parts.minute_of_day()), (2, 29, 29, 3, 1439));
+    /// ```
+    pub fn of(time: i64) -> Self {
+        let (days, time_of_day) = (time.div_euclid(DAY), time.rem_euclid(DAY));
+        let (year, month, day) = date_of(days);
+        Self {
+            month: month as u32,
+            day: day as u32,
+            days: days_of(year, month) as u32,
+            weekday: (days + 3).rem_euclid(7) as u32, // 1970 began on a Thursday
+            time_of_day,
+        }
+    }
+
+    /// From 0 to 23.
+    pub fn hour(&self) -> u32 {
+        (self.time_of_day / (3600 * SECOND)) as u32
+    }
+
+    /// From 0 to 1439.
+    pub fn minute_of_day(&self) -> u32 {
+        (self.time_of_day / (60 * SECOND)) as u32
+    }
+}
+
+fn is_leap(year: i64) -> bool {
+    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
+}
+
+fn days_of(year: i64, month: i64) -> i64 {
+    match month {
+        2 => 28 + i64::from(is_leap(year)),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// Days from March 1st of year 0 to January 1st of 1970.
+const EPOCH: i64 = 719_468;
+/// Days of 400 years.
+const ERA: i64 = 146_097;
+
+/// Years begin with March here, so that the day that comes and goes is their last: 153 days are any five months from it.
+fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+    365 * year + leap_days + (153 * month + 2) / 5 + day - 1 - EPOCH
+}
+
+/// Year, month and day.
+fn date_of(days: i64) -> (i64, i64, i64) {
+    let days = days + EPOCH;
+    let (era, of_era) = (days.div_euclid(ERA), days.rem_euclid(ERA));
+    // Leap days before this one are taken out: every 1,461st, put back every 36,525th, and the last of an era.
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / (ERA - 1)) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let year = era * 400 + year;
+    if month < 10 { (year, month + 3, day) } else { (year + 1, month - 9, day) }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn each_way_to_write_a_time_is_read() {
+        let noon = Some(1_714_564_800 * SECOND);
+        for text in [
+            "2024-05-01T12:00:00Z",
+            "2024-05-01 12:00",
+            "2024-05-01t12:00:00.000000",
+            "2024-05-01T14:00:00+02:00",
+            "2024-05-01T06:30:00-0530",
+            "2024-05-01 10:00:00 -02",
+            "1714564800",
+            "1714564800000",
+            "1714564800000000",
+            "1.7145648e9",
+            " 1714564800.0 ",
+        ] {
+            assert_eq!(parse(text.as_bytes()), noon, "{text}");
+        }
+        assert_eq!(parse(b"1714564800.25"), noon.map(|noon| noon + 250_000));
+        assert_eq!(parse(b"2024-05-01T12:00:00,2500009"), noon.map(|noon| noon + 250_000));
+        assert_eq!(parse(b"-86400"), parse(b"1969-12-31"));
+    }
+
+    #[test]
+    fn what_is_no_time_is_none() {
+        for text in [
+            "",
+            "-",
+            "noon",
+            "2024-13-01",
+            "2024-00-01",
+            "2023-02-29",
+            "2024-05-32",
+            "2024-05-01T",
+            "2024-05-01T24:00",
+            "2024-05-01T12",
+            "2024-05-01T12:60",
+            "2024-05-01T12:00:61",
+            "2024-05-01T12:00:00.",
+            "2024-05-01T12:00:00+",
+            "2024-05-01T12:00:00+2",
+            "2024-05-01T12:00:00Zulu",
+            "2024-5-1",
+            "inf",
+            "nan",
+            "1e30",
+            "1e17",
+            "12:00",
+        ] {
+            assert_eq!(parse(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_day_of_eight_hundred_years_follows_the_one_before() {
+        let (mut year, mut month, mut day) = (1600, 1, 1);
+        for days in days_since_1970(1600, 1, 1)..days_since_1970(2400, 1, 1) {
+            assert_eq!((days_since_1970(year, month, day), date_of(days)), (days, (year, month, day)));
+            day += 1;
+            if day > days_of(year, month) {
+                (month, day) = (month + 1, 1);
+            }
+            if month > 12 {
+                (year, month) = (year + 1, 1);
+            }
+        }
+        assert_eq!(date_of(0), (1970, 1, 1));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "[0-9TZ:.+ e-]{0,32}", bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+            let times = [parse(text.as_bytes()), parse(&bytes)];
+            prop_assert!(times.into_iter().flatten().map(Parts::of).all(|parts| parts.day <= parts.days));
+        }
+
+        #[test]
+        fn a_time_that_is_written_out_is_read_back(time in -2_000_000_000_000_000i64..4_000_000_000_000_000) {
+            let (parts, (year, month, day)) = (Parts::of(time), date_of(time.div_euclid(DAY)));
+            let (minutes, micros) = (parts.minute_of_day(), parts.time_of_day % (60 * SECOND));
+            let text = format!(
+                "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:06}Z",
+                parts.hour(), minutes % 60, micros / SECOND, micros % SECOND
+            );
+            prop_assert_eq!(parse(text.as_bytes()), Some(time), "{}", text);
+        }
+    }
 }

@@ -10,7 +10,7 @@ use code::{File, functions, root, sources};
 const LEVELS: [&[&str]; 14] = [
     &["error"],
     &["snapshot"],
-    &["record", "examples", "schema"],
+    &["record", "examples", "schema", "timestamp"],
     &["source", "parser", "transform", "encoder"],
     &["scaler"],
     &["batcher"],
@@ -27,7 +27,7 @@ const LEVELS: [&[&str]; 14] = [
 /// Uses against the levels: file, what it may use all the same, and why.
 const EXCEPTIONS: [(&str, &str, &str); 3] = [
     ("encoder/infer.rs", "parser::number", "what a number is has one definition, and inference asks for it"),
-    ("schema.rs", "examples::stride", "plain data of one level"),
+    ("schema/mod.rs", "examples::stride", "plain data of one level"),
     ("examples.rs", "record::", "plain data of one level"),
 ];
 
@@ -100,6 +100,14 @@ fn the_backends_never_name_each_other() {
 #[test]
 fn only_the_gpu_backend_names_wgpu() {
     fail_on(places(&["wgpu::", "use wgpu", "pollster"], |file| file.name.starts_with("learner/gpu/")));
+}
+
+#[test]
+fn only_what_reads_and_writes_columns_names_arrow_and_parquet() {
+    let may = |file: &File| {
+        matches!(file.stage(), "source" | "sink" | "record" | "transform") || file.name.starts_with("parser/columnar/")
+    };
+    fail_on(places(&["arrow::", "parquet::"], may));
 }
 
 #[test]

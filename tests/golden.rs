@@ -68,13 +68,13 @@ fn outcome(case: &Path) -> String {
     let plan = plan(case);
     let mut prepared = prepare(&plan, None, &Stop::default()).unwrap_or_else(|e| panic!("{}: {e}", case.display()));
     let schema = &prepared.schema;
-    let (mut parser, transform) = (Parser::new(schema.clone()), Transform::new(schema).unwrap());
-    let encoder = Encoder::new(schema, plan.label.clone());
+    let (mut parser, transform) = (Parser::new(schema.reading()), Transform::new(schema).unwrap());
+    let mut encoder = Encoder::new(schema, plan.label.clone());
     let (mut records, mut examples) = (Records::default(), Examples::default());
     let (mut text, mut before, mut next) = (columns(schema), 0, prepared.head.take());
     while let Some(chunk) = next {
         parser.parse(chunk, &mut records).unwrap();
-        transform.apply(&mut records);
+        transform.apply(&mut records).unwrap();
         let names = Names::of(&records, schema);
         encoder.encode(&mut records, &mut examples);
         write_chunk(&mut text, before, &examples, schema, &names);

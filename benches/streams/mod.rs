@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "every bench takes its part")]
 
 pub mod batches;
+pub mod sparse;
 
 use std::io::Write;
 
@@ -141,7 +142,7 @@ impl Stream {
         let (names, start) = csv::header(&text, format.delimiter());
         let sample = csv::sample(&text[start..], format.delimiter(), Look::SAMPLE);
         let label = Named { label: Some(names[0].clone()), ..Named::default() };
-        let (schema, _) = infer::infer(&names, &vec![None; names.len()], &sample, &label, format, true)
+        let (schema, _) = infer::infer(&names, &vec![None; names.len()], &sample, &label, &[], format, true)
             .unwrap_or_else(|e| panic!("{path}: {e}"));
         Some(Self { name: path, text, schema })
     }

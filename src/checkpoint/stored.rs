@@ -88,9 +88,9 @@ impl Checkpoint {
                 "the checkpoint's `{name}` holds what is not a finite number: name another"
             )));
         }
-        let shape = Shape { numeric: schema.numeric(), hash_bits: settings.hash_bits };
+        let shape = Shape { numeric: schema.dense(), hash_bits: settings.hash_bits };
         let (mut model, mut scaler) =
-            (Model::new(shape, settings.optimizer, settings.penalty), Scaler::new(schema.stride()));
+            (Model::new(shape, settings.optimizer, settings.penalty), Scaler::new(schema.dense_stride()));
         self.state.restore(&mut model)?;
         self.state.restore(&mut scaler)?;
         // Columns are structs of text and numbers: JSON can hold them all.

@@ -1,5 +1,6 @@
 //! The command line: one file a command. The only place that prints, with the report's progress.
 
+mod check;
 mod devices;
 mod generate;
 mod inspect;
@@ -29,6 +30,8 @@ pub struct Cli {
 enum Command {
     /// Learn test-then-train over a stream
     Train(train::TrainArgs),
+    /// Validate a job, and show its first records as the learner will see them
+    Check(check::CheckArgs),
     /// Score a stream with a model, without learning
     Predict(predict::PredictArgs),
     /// Write a synthetic stream with known truth and drift
@@ -56,6 +59,7 @@ struct Verbosity {
 pub fn run(cli: Cli) -> Result<()> {
     match cli.command {
         Command::Train(args) => train::run(args),
+        Command::Check(args) => check::run(args),
         Command::Predict(args) => predict::run(args),
         Command::Generate(args) => generate::run(args),
         Command::Inspect(args) => inspect::run(&args),

@@ -1,11 +1,13 @@
 //! `tidemill train`: learn test-then-train over a stream.
 
+use std::io::Write;
+
 use clap::Args;
 
 use super::{Verbosity, job_and_inputs, show, signals};
-use crate::config::{CheckpointOptions, LearnerOptions, Options, OutputOptions, SourceOptions};
-use crate::error::{ErrorKind, Result};
-use crate::pipeline::{self, End, saved, summary, warm_start};
+use crate::config::{CheckpointOptions, LearnerOptions, Options, OutputOptions, Plan, SourceOptions};
+use crate::error::{Error, ErrorKind, Result};
+use crate::pipeline::{self, End, preview, saved, summary, warm_start};
 
 /// Options of `tidemill train`.
 #[derive(Debug, Args)]
@@ -21,6 +23,9 @@ pub(super) struct TrainArgs {
     output: OutputOptions,
     #[command(flatten)]
     checkpoint: CheckpointOptions,
+    /// Print the job file that this run amounts to, with every column and default written out, and stop
+    #[arg(long)]
+    print_job: bool,
     #[command(flatten)]
     pub(super) verbosity: Verbosity,
 }
@@ -34,9 +39,21 @@ impl TrainArgs {
     }
 }
 
+/// Writes the job file out that the options and the first records amount to.
+fn print_job(options: Options) -> Result<()> {
+    let plan = Plan::new(options, &[])?;
+    let (schema, _) = preview::schema(&plan)?;
+    let failed = |cause| Error::usage("the job cannot be written as TOML: please report this").because(cause);
+    let job = toml::to_string(&plan.written_out(&schema)).map_err(failed)?;
+    std::io::stdout().lock().write_all(job.as_bytes()).map_err(|cause| Error::output("standard output", cause))
+}
+
 /// Carries the command out.
 pub(super) fn run(args: TrainArgs) -> Result<()> {
     let quiet = args.verbosity.quiet;
+    if args.print_job {
+        return print_job(args.options()?);
+    }
     let (plan, saved) = warm_start::plan(args.options()?)?;
 
     let mut progress = show::progress(&plan, quiet);

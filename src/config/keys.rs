@@ -14,16 +14,20 @@ const SECTIONS: [(&str, &[&str]); 4] = [
     ("checkpoint", CheckpointOptions::FIELDS),
 ];
 
-/// The sections of which there may be several.
+/// The sections that may come several times, each in double brackets.
 const LISTS: [&str; 2] = ["transform", "feature"];
 
 /// What to write instead of the key that serde has refused with `message`; `None` where it is not known.
 pub(super) fn advice(job: &Table, message: &str) -> Option<String> {
-    let refused = message.split_once("unknown field `")?.1.split_once('`')?.0;
-    let is_section = |name: &str| SECTIONS.iter().any(|(section, _)| *section == name);
+    let Some((_, refused)) = message.split_once("unknown field `") else { return of_list(message) };
+    let refused = refused.split_once('`')?.0;
+    let is_section = |name: &str| SECTIONS.iter().any(|(section, _)| *section == name) || LISTS.contains(&name);
     for (name, value) in job {
         match value {
             _ if name == refused && !is_section(name) => return Some(no_section(name, value)),
+            Value::Array(_) if LISTS.contains(&name.as_str()) && message.contains("expected one of") => {
+                return of_list(message).map(|meant| format!("[[{name}]]: {meant}"));
+            }
             Value::Table(keys) if is_section(name) && keys.contains_key(refused) && !has(name, refused) => {
                 return Some(no_key(name, refused));
             }
@@ -33,22 +37,32 @@ pub(super) fn advice(job: &Table, message: &str) -> Option<String> {
     None
 }
 
+/// A name where serde says which ones are known.
+fn of_list(message: &str) -> Option<String> {
+    let (refused, known) = message.split_once("unknown ")?.1.split_once(", expected")?;
+    let refused = refused.split('`').nth(1)?;
+    let known = known.split('`').skip(1).step_by(2).map(str::to_owned);
+    let meant = nearest(refused, known.clone());
+    Some(match meant {
+        Some(meant) => format!("there is no {refused}: did you mean {meant}?"),
+        None => format!("there is no {refused}; there are {}", known.collect::<Vec<_>>().join(", ")),
+    })
+}
+
 /// A name outside all sections that is none of them: a section, or a key without its section.
 fn no_section(name: &str, value: &Value) -> String {
-    let is_list = value.as_array().is_some_and(|list| list.iter().all(Value::is_table));
-    if !value.is_table() && !is_list {
+    let sections = SECTIONS.map(|(section, _)| section);
+    if !value.is_table() && !value.is_array() {
         let key = name.replace('_', "-");
         return match section_of(&key).map(|section| (section, key.clone())).or_else(|| nearest_elsewhere(&key)) {
             Some((section, meant)) => format!("{name} stands outside all sections: write {meant} below [{section}]"),
             None => format!("{name} stands outside all sections, and none has such a key"),
         };
     }
-    let names = SECTIONS.iter().map(|(section, _)| *section).chain(LISTS);
-    let written = |name: &str| if LISTS.contains(&name) { format!("[[{name}]]") } else { format!("[{name}]") };
-    let refused = if is_list { format!("[[{name}]]") } else { format!("[{name}]") };
-    match nearest(name, names.clone().map(str::to_owned)) {
-        Some(meant) => format!("{refused} is no section: did you mean {}?", written(&meant)),
-        None => format!("{refused} is no section: there are {}", names.map(written).collect::<Vec<_>>().join(", ")),
+    match nearest(name, sections.into_iter().chain(LISTS).map(str::to_owned)) {
+        Some(meant) if LISTS.contains(&meant.as_str()) => format!("[{name}] is no section: did you mean [[{meant}]]?"),
+        Some(meant) => format!("[{name}] is no section: did you mean [{meant}]?"),
+        None => format!("[{name}] is no section: there are [{}], [[{}]]", sections.join("], ["), LISTS.join("]], [[")),
     }
 }
 
@@ -116,8 +130,17 @@ mod tests {
             ("[source]\nhash_bit = 3", "[source] has no key hash-bit: did you mean hash-bits in [learner]?"),
             ("label = 'y'", "label stands outside all sections: write label below [source]"),
             ("hash_bits = 3", "write hash-bits below [learner]"),
-            ("[weather]\nrain = 1", "[weather] is no section: there are [source], [learner], [output],"),
-            ("[[transfrom]]\nfilter = 'x'", "[[transfrom]] is no section: did you mean [[transform]]?"),
+            (
+                "[weather]\nrain = 1",
+                "[weather] is no section: there are [source], [learner], [output], [checkpoint], [[transform]], [[feature]]",
+            ),
+            ("[[trasform]]\nfilter = 'x'", "[trasform] is no section: did you mean [[transform]]?"),
+            ("[[transform]]\nfiltr = 'x'", "there is no filtr: did you mean filter?"),
+            (
+                "[[feature]]\nkind = 'list'\ncolumns = ['a']\nseperator = ';'",
+                "there is no seperator: did you mean separator?",
+            ),
+            ("[[feature]]\nkind = 'token'\ncolumns = ['a']", "there is no token: did you mean tokens?"),
             ("[checkpoint]\nqqq = 1", "[checkpoint] has no key qqq; it has checkpoint, checkpoint-every, resume, keep"),
         ] {
             let said = refusal(job);

@@ -4,6 +4,7 @@
 //! wrong one) and [`checkpoint`].
 
 pub mod checkpoint;
+mod inferred;
 mod keys;
 pub mod options;
 mod warm_start;

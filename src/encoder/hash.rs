@@ -36,6 +36,34 @@ fn number_or_hash(name: &[u8], seed: u32) -> u32 {
     number.wrapping_add(seed)
 }
 
+/// The number that a name of up to eight digits writes; `text` is the name and what stands behind it.
+///
+/// Eight digits are looked at together, with zeros before them: a loop would miss its end with every other name.
+///
+/// ```
+/// use tidemill::encoder::hash::digits;
+/// assert_eq!(digits(*b"0421:3 7", 4), Some(421));
+/// assert_eq!(digits(*b"0421:3 7", 5), None);
+/// ```
+#[inline(always)]
+pub fn digits(text: [u8; 8], len: u32) -> Option<u32> {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    if len.wrapping_sub(1) >= 8 {
+        return None;
+    }
+    let unused = 64 - 8 * len;
+    let digits = u64::from_le_bytes(text) << unused | (0x30 * EACH) & ((1 << unused) - 1);
+    // The upper half of each byte is that of a digit, and stays so where the lower half becomes six more.
+    let upper = 0xf0 * EACH;
+    if (digits & upper | (digits.wrapping_add(6 * EACH) & upper) >> 4) != 0x33 * EACH {
+        return None;
+    }
+    // Neighbours become pairs, pairs fours, and fours the number; the first digit is the lowest byte.
+    let pairs = (digits & 0x0f * EACH).wrapping_mul(10 << 8 | 1) >> 8 & 0x00ff_00ff_00ff_00ff;
+    let fours = pairs.wrapping_mul(100 << 16 | 1) >> 16 & 0x0000_ffff_0000_ffff;
+    Some((fours.wrapping_mul(10_000 << 32 | 1) >> 32) as u32)
+}
+
 #[inline(always)]
 fn trimmed(mut name: &[u8]) -> &[u8] {
     while let [0..=0x20, rest @ ..] = name {
@@ -126,6 +154,28 @@ mod tests {
         ] {
             assert_eq!(index(space, feature), expected, "{space:?} {feature:?}");
         }
+    }
+
+    #[test]
+    fn eight_digits_at_once_are_what_one_by_one_gives() {
+        for len in 1..=8u32 {
+            let written = &b"90817263"[..len as usize];
+            let expected = written.iter().fold(0, |number, byte| 10 * number + u32::from(byte - b'0'));
+            for (at, byte) in (0..len as usize).flat_map(|at| (0..=255).map(move |byte| (at, byte))) {
+                let mut text = *b"::::::::";
+                text[..len as usize].copy_from_slice(written);
+                text[at] = byte;
+                let found = digits(text, len);
+                assert_eq!(found.is_some(), byte.is_ascii_digit(), "{text:?} {len}");
+                if byte == written[at] {
+                    assert_eq!(found, Some(expected));
+                }
+                if found.is_some() {
+                    assert_eq!(found, Some(number_or_hash(&text[..len as usize], 0)));
+                }
+            }
+        }
+        assert_eq!((digits(*b"12345678", 0), digits(*b"12345678", 9)), (None, None));
     }
 
     #[test]

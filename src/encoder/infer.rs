@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::parser::number::number;
 use crate::record::Reason;
-use crate::schema::{Column, Format, Role, Schema};
+use crate::schema::{Column, Feature, Format, Role, Schema};
 
 /// What the user said about columns; the rest is inferred.
 #[derive(Debug, Clone, Default)]
@@ -54,15 +54,16 @@ pub fn as_read(names: &[String], known: &[Option<Role>], sample: &[Vec<Vec<u8>>]
     names.iter().enumerate().map(column).collect()
 }
 
-/// The schema, and the columns whose role was inferred rather than named.
+/// The schema, and the columns whose role was inferred rather than named, known from the format, or needed by a feature.
 ///
 /// # Errors
-/// A name that the header does not have, or that is given two roles.
+/// A name that the header does not have, or that is given two roles; features that do not fit the columns.
 pub fn infer(
     names: &[String],
     known: &[Option<Role>],
     sample: &[Vec<Vec<u8>>],
     named: &Named,
+    features: &[Feature],
     format: Format,
     header: bool,
 ) -> Result<(Schema, Vec<(String, Role)>)> {
@@ -71,16 +72,20 @@ pub fn infer(
     let mut inferred = Vec::new();
     let mut columns = Vec::new();
     for (at, name) in names.iter().enumerate() {
-        let role = roles[at].unwrap_or_else(|| {
+        let needed = features.iter().find_map(|feature| feature.role_of(name));
+        let role = roles[at].or(needed).unwrap_or_else(|| {
             let role = known[at].unwrap_or_else(|| guess(sample.iter().filter_map(|row| row.get(at))));
-            if !format.is_sparse() {
-                inferred.push((name.clone(), role));
-            }
+            inferred.push((name.clone(), role));
             role
         });
+        // An event time is not read; features of one are made of its text.
+        let is_time_of_feature = role == Role::Time && features.iter().any(|feature| feature.names(name));
+        let role = if is_time_of_feature { Role::Categorical } else { role };
         columns.push(Column { name: name.clone(), role, log: named.log.contains(name) });
     }
-    Ok((Schema { columns, format, header, ..Schema::default() }, inferred))
+    let schema = Schema { columns, format, header, features: features.to_vec(), ..Schema::default() };
+    schema.check_features()?;
+    Ok((schema, inferred))
 }
 
 /// Writes the named roles down.
@@ -221,7 +226,7 @@ mod tests {
         let sample = rows("1,2.5,2024-05-01T10:00:00,red,,0\n0,,2024-05-01 10:00:01,7,,1\n");
         let named = Named { label: Some("y".into()), ..Named::default() };
         let (schema, inferred) =
-            infer(&names("y,a,when,b,empty,flag"), &[None; 6], &sample, &named, Format::Csv, true).unwrap();
+            infer(&names("y,a,when,b,empty,flag"), &[None; 6], &sample, &named, &[], Format::Csv, true).unwrap();
         let roles: Vec<_> = schema.columns.iter().map(|column| column.role).collect();
         assert_eq!(
             roles,
@@ -235,20 +240,39 @@ mod tests {
     fn numbers_that_cannot_be_learned_do_not_make_a_column_text() {
         let sample = rows("1,1,inf\n0,inf,nan\n1,1e39,inf\n");
         let named = Named { label: Some("y".into()), ..Named::default() };
-        let (schema, _) = infer(&names("y,some,all"), &[None; 3], &sample, &named, Format::Csv, true).unwrap();
+        let (schema, _) = infer(&names("y,some,all"), &[None; 3], &sample, &named, &[], Format::Csv, true).unwrap();
         assert_eq!((schema.columns[1].role, schema.columns[2].role), (Role::Numeric, Role::Categorical));
     }
 
     #[test]
     fn a_name_that_is_not_there_is_refused_with_the_names_that_are() {
         let named = Named { label: Some("clicked".into()), ..Named::default() };
-        let error = infer(&names("click,age"), &[None; 2], &[], &named, Format::Csv, true).unwrap_err().to_string();
+        let error =
+            infer(&names("click,age"), &[None; 2], &[], &named, &[], Format::Csv, true).unwrap_err().to_string();
         assert!(error.contains("clicked") && error.contains("click, age"), "{error}");
+    }
+
+    #[test]
+    fn a_column_is_read_as_its_feature_needs_it() {
+        let sample = rows("1,2024-05-01,5,1714564800\n0,2024-05-02,6,1714564801\n");
+        let named = Named { label: Some("y".into()), ..Named::default() };
+        let sections = ["kind = 'time'\ncolumns = ['day', 'at']\nparts = ['hour']", "kind = 'list'\ncolumns = ['n']"];
+        let features = sections.map(|section| toml::from_str(section).unwrap());
+        let all = names("y,day,n,at");
+        let (schema, inferred) = infer(&all, &[None; 4], &sample, &named, &features, Format::Csv, true).unwrap();
+        assert!(schema.columns[1..].iter().all(|column| column.role == Role::Categorical));
+        assert_eq!((inferred, &schema.features[..]), (vec![], &features[..]));
+        let hash = [toml::from_str("kind = 'hash'\ncolumns = ['day', 'n']").unwrap()];
+        let (schema, _) = infer(&all, &[None; 4], &sample, &named, &hash, Format::Csv, true).unwrap();
+        assert_eq!((schema.columns[1].role, schema.columns[2].role), (Role::Categorical, Role::Numeric));
+        let named = Named { numeric: vec!["n".into()], ..named };
+        let error = infer(&all, &[None; 4], &sample, &named, &features, Format::Csv, true).unwrap_err().to_string();
+        assert!(error.contains("number 2") && error.contains("--numeric"), "{error}");
     }
 
     #[test]
     fn a_column_has_one_role() {
         let named = Named { label: Some("age".into()), numeric: vec!["age".into()], ..Named::default() };
-        assert!(infer(&names("click,age"), &[None; 2], &[], &named, Format::Csv, true).is_err());
+        assert!(infer(&names("click,age"), &[None; 2], &[], &named, &[], Format::Csv, true).is_err());
     }
 }

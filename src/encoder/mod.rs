@@ -2,29 +2,41 @@
 //!
 //! A pure function of the records and the schema: whatever depends on the order of the records (running scales, what
 //! a label means) is the engine's. Siblings: [`hash`] (features to 32 bits), [`label`] (text to label tokens),
-//! [`infer`] (which column is what, from a sample) and `sparse` (features that records spell out).
+//! [`infer`] (which column is what, from a sample), `feature` (what is made of columns beside one feature each),
+//! `sparse` (features that records spell out), [`cross`] (products of features) and [`explain`] (what features are
+//! called).
 
+pub mod cross;
+pub mod explain;
+mod feature;
 pub mod hash;
 pub mod infer;
 pub mod label;
 mod sparse;
 
 use crate::examples::{Examples, LabelToken};
-use crate::record::{Reason, Records, Rejected};
+use crate::record::{Reason, Records};
 use crate::schema::{Hashing, Role, Schema};
+use feature::{Features, Scratch, Sink};
 use hash::hashed;
 use label::LabelRule;
 
 /// Largest example weight; a record is learned that many times in a row.
 pub const MAX_WEIGHT: f32 = 1e6;
 
-/// An encoder for one schema.
+/// Why a record cannot be used, and the column at fault.
+type Fault<'a> = (Reason, Option<&'a String>);
+
+/// An encoder for one schema, with its scratch space; each ingest thread has its own.
 #[derive(Debug, Clone)]
 pub struct Encoder {
     /// Hash of the name of each text column: the seed of its values.
     seeds: Vec<u32>,
     hashing: Hashing,
     is_sparse: bool,
+    /// What is made of columns, where it is more than one feature each.
+    features: Option<Features>,
+    scratch: Scratch,
     label: LabelRule,
     /// Whether a label that is neither class counts as none: where nothing is learned, it does no harm.
     is_lenient: bool,
@@ -43,6 +55,8 @@ impl Encoder {
                 .collect(),
             hashing: schema.hashing,
             is_sparse: schema.format.is_sparse(),
+            features: (!schema.features.is_empty()).then(|| Features::new(schema)),
+            scratch: Scratch::default(),
             label,
             is_lenient: false,
             label_name: name(Role::Label),
@@ -56,34 +70,69 @@ impl Encoder {
         Self { is_lenient, ..self }
     }
 
-    /// Encodes `records` into `examples`, whose buffers are used again; the matrix of numbers is handed over.
-    pub fn encode(&self, records: &mut Records, examples: &mut Examples) {
+    /// Encodes `records` into `examples`, whose buffers are used again; the matrix of numbers is handed over where the
+    /// learner gets it as it was parsed.
+    pub fn encode(&mut self, records: &mut Records, examples: &mut Examples) {
         examples.clear();
-        examples.bytes = records.chunk.len as u64;
+        examples.bytes = records.chunk.size();
         examples.place = records.chunk.place;
         examples.seen = records.seen;
         examples.filtered = records.filtered;
         examples.best_loss = records.chunk.best_loss;
         std::mem::swap(&mut examples.rejected, &mut records.rejected);
-        std::mem::swap(&mut examples.dense, &mut records.numeric);
         examples.row_start.push(0);
         let from_parser = examples.rejected.len();
-        let stride = examples.dense.len().checked_div(records.rows).unwrap_or(0);
-        for row in 0..records.rows {
-            match self.label_and_weight(records, row) {
-                Ok(token) => self.push(records, row, token, stride, examples),
-                Err(fault) => examples.rejected.push(rejected(records, row, fault)),
+        match self.features.take() {
+            None => self.encode_columns(records, examples),
+            Some(features) => {
+                let mut scratch = std::mem::take(&mut self.scratch);
+                self.encode_features(&features, &mut scratch, records, examples);
+                (self.features, self.scratch) = (Some(features), scratch);
             }
         }
-        examples.dense.truncate(examples.rows * stride);
         if from_parser > 0 && examples.rejected.len() > from_parser {
             examples.rejected.sort_by_key(|rejected| rejected.number);
         }
     }
 
+    /// One feature a column.
+    fn encode_columns(&self, records: &mut Records, examples: &mut Examples) {
+        std::mem::swap(&mut examples.dense, &mut records.numeric);
+        let stride = examples.dense.len().checked_div(records.rows).unwrap_or(0);
+        for row in 0..records.rows {
+            match self.label_and_weight(records, row) {
+                Ok(token) => self.push(records, row, token, stride, examples),
+                Err((reason, column)) => examples.rejected.push(records.rejection(row, reason, column)),
+            }
+        }
+        examples.dense.truncate(examples.rows * stride);
+    }
+
+    /// What the schema's features make of the columns.
+    fn encode_features(&self, features: &Features, scratch: &mut Scratch, records: &Records, examples: &mut Examples) {
+        let stride = if features.has_parsed_row() { features.stride() } else { 0 };
+        for row in 0..records.rows {
+            let (dense, hashed) = (examples.dense.len(), examples.hash.len());
+            let token = self.label_and_weight(records, row);
+            match token.and_then(|token| make(features, records, row, scratch, examples).map(|()| token)) {
+                Ok(token) => {
+                    let numbers = row * stride..(row + 1) * stride;
+                    examples.dense.extend_from_slice(&records.numeric[numbers]);
+                    push_row(records, row, token, examples);
+                }
+                Err((reason, column)) => {
+                    examples.dense.truncate(dense);
+                    examples.hash.truncate(hashed);
+                    examples.value.truncate(hashed);
+                    examples.rejected.push(records.rejection(row, reason, column));
+                }
+            }
+        }
+    }
+
     /// The label's token, unless the label or the weight make the record unusable.
     #[inline(always)]
-    fn label_and_weight(&self, records: &Records, row: usize) -> Result<LabelToken, (Reason, Option<&String>)> {
+    fn label_and_weight(&self, records: &Records, row: usize) -> Result<LabelToken, Fault<'_>> {
         if let Some(&weight) = records.weight.get(row)
             && !(weight.is_nan() || (0.0..=MAX_WEIGHT).contains(&weight))
         {
@@ -103,11 +152,6 @@ impl Encoder {
         if examples.rows != row {
             examples.dense.copy_within(row * stride..(row + 1) * stride, examples.rows * stride);
         }
-        examples.label.push(token);
-        if let Some(&weight) = records.weight.get(row) {
-            examples.weight.push(if weight.is_nan() { 1.0 } else { weight });
-        }
-        examples.number.push(records.number[row]);
         let bytes = &records.chunk.bytes;
         let spans = &records.text[row * self.seeds.len()..(row + 1) * self.seeds.len()];
         for (span, &seed) in spans.iter().zip(&self.seeds) {
@@ -119,24 +163,61 @@ impl Encoder {
         if self.is_sparse {
             sparse::push(records, row, self.hashing, examples);
         }
-        examples.row_start.push(examples.hash.len() as u32);
-        if let Some(id) = records.id.get(row) {
-            examples.id.extend_from_slice(id.of(bytes));
-            examples.id_end.push(examples.id.len() as u32);
-        }
-        examples.rows += 1;
+        push_row(records, row, token, examples);
     }
 }
 
-fn rejected(records: &Records, row: usize, (reason, column): (Reason, Option<&String>)) -> Rejected {
-    let span = records.record[row];
-    Rejected {
-        number: records.number[row],
-        source: records.chunk.source,
-        offset: records.chunk.offset + u64::from(span.start),
-        column: column.cloned(),
-        reason,
-        raw: Rejected::raw_of(span.of(&records.chunk.bytes)),
+/// Ends a row whose features have been added.
+#[inline(always)]
+fn push_row(records: &Records, row: usize, token: LabelToken, examples: &mut Examples) {
+    examples.label.push(token);
+    if let Some(&weight) = records.weight.get(row) {
+        examples.weight.push(if weight.is_nan() { 1.0 } else { weight });
+    }
+    examples.number.push(records.number[row]);
+    examples.row_start.push(examples.hash.len() as u32);
+    if let Some(id) = records.id.get(row) {
+        examples.id.extend_from_slice(id.of(&records.chunk.bytes));
+        examples.id_end.push(examples.id.len() as u32);
+    }
+    examples.rows += 1;
+}
+
+/// Adds the features of a row, and its dense row where that is made; what was added before a fault stays.
+#[inline(always)]
+fn make<'a>(
+    features: &'a Features,
+    records: &Records,
+    row: usize,
+    scratch: &mut Scratch,
+    examples: &mut Examples,
+) -> Result<(), Fault<'a>> {
+    let Examples { dense, hash, value, .. } = examples;
+    let start = hash.len();
+    features.extract(records, row, scratch, dense, &mut Hashed { hash: &mut *hash, value: &mut *value })?;
+    let crossed = features.crosses().make(start, &scratch.runs, hash, value, &mut scratch.found);
+    crossed.map_err(|reason| (reason, None))
+}
+
+/// Features as the learner takes them, without their names.
+struct Hashed<'a> {
+    hash: &'a mut Vec<u32>,
+    value: &'a mut Vec<f32>,
+}
+
+impl Sink for Hashed<'_> {
+    #[inline(always)]
+    fn enter(&mut self, _: &str) {}
+
+    #[inline(always)]
+    fn put(&mut self, hash: u32, value: f32, _: impl FnOnce() -> String) {
+        self.hash.push(hash);
+        self.value.push(value);
+    }
+
+    #[inline(always)]
+    fn count(&self) -> usize {
+        self.hash.len()
     }
 }
 

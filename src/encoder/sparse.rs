@@ -1,8 +1,10 @@
 //! Features as a sparse format spells them out: takes their names, gives their hashes with their values beside them.
 
-use super::hash::hashed;
+use super::cross::{MAX_FEATURES, Run};
+use super::feature::Sink;
+use super::hash::{digits, hashed, namespace};
 use crate::examples::Examples;
-use crate::record::{Name, Records, Space};
+use crate::record::{Name, Reason, Records, Space, Span};
 use crate::schema::Hashing;
 
 /// Adds the features of record `row`.
@@ -14,15 +16,85 @@ pub(super) fn push(records: &Records, row: usize, hashing: Hashing, examples: &m
     let start = at;
     for &Space { name, end } in &sparse.space[first..sparse.record_end[row] as usize] {
         let seed = hashed(name.of(bytes), 0, hashing);
-        let hash_of = |&name: &Name| match name {
-            Name::Plain(name) => hashed(name.of(bytes), seed, hashing),
-            Name::Text(name, value) => hashed(value.of(bytes), hashed(name.of(bytes), seed, hashing), hashing),
-            Name::Place(place) => seed.wrapping_add(place),
-        };
-        examples.hash.extend(sparse.name[at..end as usize].iter().map(hash_of));
+        let names = sparse.name[at..end as usize].iter();
+        examples.hash.extend(names.map(|&name| hash_of(name, seed, bytes, hashing)));
         at = end as usize;
     }
     examples.value.extend_from_slice(&sparse.value[start..at]);
+}
+
+/// The features of the namespaces at these places, with what they are called; neighbours of one name are one run.
+pub(super) fn extract(
+    records: &Records,
+    hashing: Hashing,
+    order: &[usize],
+    runs: &mut Vec<Run>,
+    sink: &mut impl Sink,
+) -> Result<(), Reason> {
+    let (bytes, sparse) = (&records.chunk.bytes[..], &records.sparse);
+    let start = sink.count();
+    for &place in order {
+        let Space { name, end } = sparse.space[place];
+        let first = place.checked_sub(1).map_or(0, |before| sparse.space[before].end);
+        let space = name.of(bytes);
+        let (seed, called) = (hashed(space, 0, hashing), String::from_utf8_lossy(space));
+        sink.enter(&called);
+        for at in first as usize..end as usize {
+            let hash = hash_of(sparse.name[at], seed, bytes, hashing);
+            sink.put(hash, sparse.value[at], || called_by(&called, sparse.name[at], bytes));
+        }
+        if sink.count() - start > MAX_FEATURES {
+            return Err(Reason::TooManyFeatures);
+        }
+        let run = Run { space: namespace(space), end: sink.count() as u32 };
+        match runs.last_mut() {
+            Some(last) if last.space == run.space => *last = run,
+            _ => runs.push(run),
+        }
+    }
+    Ok(())
+}
+
+/// The places of a record's namespaces: as they stand, or by name where crosses ask for an order.
+pub(super) fn order(records: &Records, row: usize, by_name: bool, order: &mut Vec<usize>) {
+    let (bytes, sparse) = (&records.chunk.bytes[..], &records.sparse);
+    let first = if row == 0 { 0 } else { sparse.record_end[row - 1] as usize };
+    order.clear();
+    order.extend(first..sparse.record_end[row] as usize);
+    if by_name {
+        order.sort_by_key(|&place| sparse.space[place].name.of(bytes));
+    }
+}
+
+#[inline(always)]
+fn hash_of(name: Name, seed: u32, bytes: &[u8], hashing: Hashing) -> u32 {
+    match name {
+        Name::Plain(name) => plain(bytes, name, seed, hashing),
+        Name::Text(name, value) => hashed(value.of(bytes), hashed(name.of(bytes), seed, hashing), hashing),
+        Name::Place(place) => seed.wrapping_add(place),
+    }
+}
+
+/// `space^name`, `space^name=value`, or `space^#2` for the third of those without a name.
+fn called_by(space: &str, name: Name, bytes: &[u8]) -> String {
+    let text = |span: Span| String::from_utf8_lossy(span.of(bytes));
+    let own = match name {
+        Name::Plain(name) => text(name).into_owned(),
+        Name::Text(name, value) => format!("{}={}", text(name), text(value)),
+        Name::Place(place) => format!("#{place}"),
+    };
+    if space.is_empty() { own } else { format!("{space}^{own}") }
+}
+
+/// Hash of a feature without a text value: in most files of this kind, a few digits.
+#[inline(always)]
+fn plain(bytes: &[u8], name: Span, seed: u32, hashing: Hashing) -> u32 {
+    let start = name.start as usize;
+    let text = bytes.get(start..start + 8).filter(|_| hashing == Hashing::Strings);
+    match text.and_then(|text| digits(bytemuck::pod_read_unaligned(text), name.len)) {
+        Some(number) => seed.wrapping_add(number),
+        None => hashed(name.of(bytes), seed, hashing),
+    }
 }
 
 #[cfg(test)]

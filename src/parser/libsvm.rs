@@ -120,17 +120,35 @@ fn pair(
     records: &mut Records,
     simple: &impl Fn(usize, usize) -> Option<f64>,
 ) -> Result<(), Fault> {
-    let index = &bytes[from..mark];
-    let is_index = !index.is_empty() && index.iter().all(u8::is_ascii_digit);
-    if mark + 1 == stop || !(is_index || index == b"qid") {
+    let is_index = is_index(bytes, from, mark);
+    if mark + 1 == stop || !(is_index || bytes[from..mark] == *b"qid") {
         return Err(Fault::syntax(stop));
     }
-    let value = value(bytes, mark + 1, stop, simple).map_err(|reason| Fault::value(stop, reason, index))?;
+    let value =
+        value(bytes, mark + 1, stop, simple).map_err(|reason| Fault::value(stop, reason, &bytes[from..mark]))?;
     if value != 0.0 && is_index {
         records.sparse.name.push(Name::Plain(span(from, mark)));
         records.sparse.value.push(value);
     }
     Ok(())
+}
+
+/// Whether the text from `from` to `to` is digits and nothing else.
+///
+/// Up to eight are looked at together, with zeros before them: a loop would miss its end with every other index.
+#[inline(always)]
+fn is_index(bytes: &[u8], from: usize, to: usize) -> bool {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let len = to - from;
+    if len.wrapping_sub(1) >= 8 {
+        return len > 0 && bytes[from..to].iter().all(u8::is_ascii_digit);
+    }
+    let text = u64::from_le_bytes(bytemuck::pod_read_unaligned(&bytes[from..from + 8]));
+    let unused = 64 - 8 * len as u32;
+    let digits = text << unused | (0x30 * EACH) & ((1 << unused) - 1);
+    // The upper half of each byte is that of a digit, and stays so where the lower half becomes six more.
+    let upper = 0xf0 * EACH;
+    (digits & upper | (digits.wrapping_add(6 * EACH) & upper) >> 4) == 0x33 * EACH
 }
 
 /// The place of the line's end, past a comment that opens at `mark`.
@@ -201,6 +219,21 @@ mod tests {
         let records = parse(b"# whole line\n\n \r\n1 qid:3 1:0 2:5 # 9:9\n-1 1:1# end \r\n#");
         assert_eq!(written(&records), ["1 2=5", "-1 1=1"]);
         assert_eq!(records.number, [0, 1]);
+    }
+
+    #[test]
+    fn an_index_is_digits_alone_however_many() {
+        for len in 1..12 {
+            let digits = &b"10293847561029"[..len];
+            for at in 0..len {
+                for byte in 0..=255 {
+                    let mut text = [digits, b":1 and more than eight bytes"].concat();
+                    text[at] = byte;
+                    assert_eq!(is_index(&text, 0, len), byte.is_ascii_digit(), "{len} {at} {byte}");
+                }
+            }
+        }
+        assert!(!is_index(b":1 and more", 0, 0));
     }
 
     #[test]

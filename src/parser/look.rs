@@ -1,6 +1,6 @@
 //! A first look: what a chunk says of its columns before anything is parsed.
 
-use super::{csv, json};
+use super::{columnar, csv, json};
 use crate::record::Chunk;
 use crate::schema::{Format, Role};
 
@@ -27,6 +27,7 @@ impl Look {
             Format::JsonL => json::look::look(chunk.text()),
             Format::LibSvm => Self::fixed(&[("label", Role::Label)]),
             Format::Vw => Self::fixed(&[("label", Role::Label), ("weight", Role::Weight), ("tag", Role::Ignored)]),
+            Format::Parquet | Format::Arrow => Self::at_columns(chunk),
             _ => Self::at_text(chunk.text(), format.delimiter(), columns),
         }
     }
@@ -39,6 +40,13 @@ impl Look {
         };
         let sample = csv::sample(&text[start..], delimiter, Self::SAMPLE);
         Self { roles: vec![None; names.len()], names, sample, header }
+    }
+
+    /// Types say what columns are for: nothing is guessed.
+    fn at_columns(chunk: &Chunk) -> Self {
+        let named = chunk.columns.as_ref().map(|part| columnar::named(part.of.schema())).unwrap_or_default();
+        let (names, roles) = named.into_iter().map(|(name, role)| (name, Some(role))).unzip();
+        Self { names, roles, header: true, ..Self::default() }
     }
 
     fn fixed(columns: &[(&str, Role)]) -> Self {

@@ -3,6 +3,7 @@
 //! A pure function of the chunk and the schema: no I/O, no state from one chunk to the next, so any number of threads
 //! may parse. A new format is a sibling of [`csv`] and one more arm in [`Parser`].
 
+pub mod columnar;
 pub mod csv;
 pub mod json;
 pub mod libsvm;
@@ -40,6 +41,8 @@ pub enum Parser {
     Vw(vw::VwParser),
     /// JSON, an object a line.
     Json(json::JsonParser),
+    /// Columns of files that hold columns.
+    Columnar(columnar::ColumnarParser),
 }
 
 impl Parser {
@@ -50,7 +53,7 @@ impl Parser {
             Format::LibSvm => Self::LibSvm(libsvm::LibSvmParser::new(&schema)),
             Format::Vw => Self::Vw(vw::VwParser::new(&schema)),
             Format::JsonL => Self::Json(json::JsonParser::new(schema)),
-            _ => Self::Csv(csv::CsvParser::new(schema)),
+            Format::Parquet | Format::Arrow => Self::Columnar(columnar::ColumnarParser::new(schema)),
         }
     }
 
@@ -65,6 +68,7 @@ impl Parser {
         records.seen = records.rejected.len() as u32;
         match self {
             Self::Csv(parser) => return parser.parse(records),
+            Self::Columnar(parser) => return parser.parse(records),
             Self::Json(parser) => parser.parse(records),
             Self::LibSvm(parser) => parser.parse(records),
             Self::Vw(parser) => parser.parse(records),

@@ -191,7 +191,7 @@ impl Reader {
 
 impl Ingest {
     /// Parses, transforms and encodes chunk after chunk.
-    fn run(self) -> StageTimes {
+    fn run(mut self) -> StageTimes {
         let mut clock = StageClock::start("ingest");
         let mut parser = Parser::new(self.schema.reading());
         let mut records = Records::default();

@@ -2,7 +2,7 @@
 //!
 //! The only place with threads and channels: a reader, N ingest threads, the engine, and one thread that writes
 //! predictions; and one that writes checkpoints. Siblings, in the order in which a run meets them: [`warm_start`] (a
-//! model to train on), `resumed` (a checkpoint to go on from), [`start`] (what is needed before the first record, the
+//! model to train on), `resumed` (a checkpoint to go on from), [`preview`] (a look before anything runs), [`start`] (what is needed before the first record, the
 //! columns among it), [`outlet`] (where results go), [`flow`] (threads and channels), `sequencer` (the engine's
 //! thread), `checkpoints`, `stop` (an end before the end), [`stage`] (how a thread spends its time), [`saved`] (a
 //! run as a model file and back) and [`summary`] (a run in numbers).
@@ -12,6 +12,7 @@ mod checkpoints;
 mod columns;
 pub mod flow;
 pub mod outlet;
+pub mod preview;
 mod resumed;
 pub mod saved;
 mod sequencer;

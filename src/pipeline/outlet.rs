@@ -15,7 +15,7 @@ use crate::examples::{MicroBatch, Scored};
 use crate::record::Rejected;
 use crate::schema::{Role, Schema};
 use crate::sink::output::STANDARD_OUTPUT;
-use crate::sink::predictions::PredictionWriter;
+use crate::sink::predictions::{Form, PredictionWriter};
 use crate::sink::rejected::RejectedWriter;
 use crate::source::Input;
 
@@ -26,6 +26,15 @@ use crate::source::Input;
 /// The first such output, with what to name instead.
 pub fn check(plan: &Plan) -> Result<()> {
     let outputs = &plan.outputs;
+    if let (Some(path), Some(_)) = (&outputs.predictions, &plan.checkpoint)
+        && !Form::of(path)?.can_go_on()
+    {
+        return Err(Error::usage(format!(
+            "{} cannot be gone on with from a checkpoint, since a Parquet file is whole only at its end: with \
+             --checkpoint, name predictions in .arrow, .csv or .jsonl",
+            path.display()
+        )));
+    }
     let named = [
         ("--predictions", &outputs.predictions),
         ("--model", &outputs.model),

@@ -52,8 +52,8 @@ fn damaged(what: &str) -> Error {
 pub fn to_predict(file: SavedModel) -> Result<Saved> {
     let options = options_of(&file)?;
     let schema: Schema = serde_json::from_value(file.schema).map_err(|cause| damaged("columns").because(cause))?;
-    let scaler = Scaler::from_arrays(schema.stride(), &file.scaler).ok_or_else(|| damaged("scales"))?;
-    if schema.numeric() != file.model.numeric {
+    let scaler = Scaler::from_arrays(schema.dense_stride(), &file.scaler).ok_or_else(|| damaged("scales"))?;
+    if schema.dense() != file.model.numeric {
         return Err(damaged("number of numeric columns"));
     }
     let (update, batch) = (options.learner.update, options.learner.batch);

@@ -1,5 +1,7 @@
 //! What has to be known before the first record: the columns, the device, the state to start from.
 
+use std::collections::HashMap;
+
 use super::background::{guarded, in_background};
 use super::outlet::Outlet;
 use super::stop::Stop;
@@ -83,6 +85,7 @@ pub fn prepare(plan: &Plan, saved: Option<Saved>, stop: &Stop) -> Result<Prepare
         None => columns::inferred(plan, seen)?,
         Some(saved) => (columns::of_model(plan, &saved.schema, seen)?, Vec::new()),
     };
+    source.keep(&schema)?;
     let frozen = plan.settings.frozen;
     let learned = saved.as_ref().filter(|_| frozen).map(|saved| (saved.update, saved.batch));
     let (model, scaler) = match saved {
@@ -92,7 +95,7 @@ pub fn prepare(plan: &Plan, saved: Option<Saved>, stop: &Stop) -> Result<Prepare
     let settings = Settings { frozen, ..settings_of(&plan.settings, &model) };
     let first_version = model.updates;
     let opened = device::open(&plan.device, model, settings)?;
-    let batcher = Batcher::new(settings.batch, schema.stride(), scaler, !frozen);
+    let batcher = Batcher::new(settings.batch, schema.dense_stride(), scaler, !frozen);
     let (update, batch) = learned.unwrap_or((settings.update, settings.batch));
     let settings = Settings { update, batch, ..settings };
     Ok(Prepared { source, head, schema, inferred, settings, first_version, opened, batcher })
@@ -112,14 +115,15 @@ pub fn prepare_again(plan: &Plan, checkpoint: &Checkpoint, stop: &Stop) -> Resul
     let reading = Reading { format, eager: Eager::AfterFirst, fingerprints: true, chunk };
     let inputs = plan.inputs.clone();
     let opening = in_background(move || guarded("reading", || Source::resume(inputs, reading, &position)));
-    let source = stop.wait_for(&opening)??;
+    let mut source = stop.wait_for(&opening)??;
+    source.keep(&schema)?;
     let (mut model, scaler) = fresh(&header.settings, &schema);
     state.restore(&mut model)?;
     let opened = device::open(&resumed::device(plan, header), model, header.settings)?;
     Ok(Prepared {
         source,
         head: None,
-        batcher: Batcher::new(header.settings.batch, schema.stride(), scaler, true),
+        batcher: Batcher::new(header.settings.batch, schema.dense_stride(), scaler, true),
         schema,
         inferred: header.inferred.clone(),
         settings: header.settings,
@@ -129,15 +133,16 @@ pub fn prepare_again(plan: &Plan, checkpoint: &Checkpoint, stop: &Stop) -> Resul
 }
 
 fn fresh(settings: &Settings, schema: &Schema) -> (Model, Scaler) {
-    let shape = Shape { numeric: schema.numeric(), hash_bits: settings.hash_bits };
-    (Model::new(shape, settings.optimizer, settings.penalty), Scaler::new(schema.stride()))
+    let shape = Shape { numeric: schema.dense(), hash_bits: settings.hash_bits };
+    (Model::new(shape, settings.optimizer, settings.penalty), Scaler::new(schema.dense_stride()))
 }
 
-/// The model with its numeric columns in the order of the input: a weight and a scale are found by their place in a row.
+/// The model with its dense numbers in the order of the input: a weight and a scale are found by their place in a row.
 fn reordered(saved: Saved, schema: &Schema) -> (Model, Scaler) {
-    let place = |column| saved.schema.of(Role::Numeric).position(|known| known == column);
-    let mut from: Vec<usize> = schema.of(Role::Numeric).filter_map(place).collect();
-    from.extend(from.len()..saved.schema.stride());
+    let (known, stride) = (saved.schema.dense_names(), saved.schema.dense_stride());
+    let place: HashMap<_, _> = known.iter().zip(0..).collect();
+    let mut from: Vec<usize> = schema.dense_names().iter().filter_map(|name| place.get(name).copied()).collect();
+    from.extend(from.len()..stride);
     let weights = |array: &[f32]| from.iter().map(|&at| array[at]).collect();
     let (dense_a, dense_b) = (weights(&saved.model.dense_a), weights(&saved.model.dense_b));
     let mut scales = saved.scaler.arrays();

@@ -1,12 +1,16 @@
 //! What the columns of a stream are and what each is for. Plain data, shared by the parser and the encoder.
 //!
-//! Siblings: [`step`] (a transform of columns, as a job file writes it) and [`feature`] (what is made of columns).
+//! Siblings: [`step`] (a transform of columns, as a job file writes it), [`feature`] (what is made of columns), `dense`
+//! (which numbers the learner gets) and `check` (whether features fit the columns).
 
+mod check;
+mod dense;
 pub mod feature;
 pub mod step;
 
 use serde::{Deserialize, Serialize};
 
+pub use dense::{Dense, Made};
 pub use feature::Feature;
 pub use step::Step;
 
@@ -98,6 +102,13 @@ pub enum Role {
     Ignored,
 }
 
+impl Role {
+    /// Whether the values of such a column are read at all.
+    pub fn is_read(self) -> bool {
+        !matches!(self, Self::Time | Self::Ignored)
+    }
+}
+
 /// A column of the stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Column {
@@ -124,7 +135,8 @@ pub enum Hashing {
 /// The columns of a stream, in the order of its header, and what is made of them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Schema {
-    /// The columns, in the order of the header.
+    /// The columns, in the order of the header; of a format without any, what a record has beside its features, and the
+    /// namespaces that are left out, each as an ignored column called like it with a bar in front.
     pub columns: Vec<Column>,
     /// How records are written.
     #[serde(default)]
@@ -175,7 +187,7 @@ impl Schema {
         self.of(role).next()
     }
 
-    /// Numeric columns.
+    /// Numeric columns, as they are parsed; the learner's are [`Schema::dense`].
     pub fn numeric(&self) -> usize {
         self.of(Role::Numeric).count()
     }

@@ -3,7 +3,9 @@
 //! Siblings: [`predictions`], [`rejected`], [`model`], [`summary`], each one file of the output contract; all write
 //! through [`output`], models and checkpoints in the layout of [`tensors`]. A sink never computes what it writes.
 
+mod columnar;
 pub mod decimal;
+mod form;
 pub mod model;
 pub mod output;
 pub mod predictions;

@@ -1,4 +1,5 @@
-//! The predictions file: takes scored micro-batches, gives one row a record in input order, CSV or JSON lines.
+//! The predictions file: takes scored micro-batches, gives one row a record in input order: CSV, JSON lines, Parquet or an
+//! Arrow stream.
 //!
 //! Columns: `record`, the id under its own name where there is one, `probability`, `logit`, `label` (empty or null
 //! without one), `model_version`. Formatting is apart from writing, so that they may happen in different threads.
@@ -6,9 +7,11 @@
 
 use std::path::Path;
 
+use super::columnar::ColumnarRows;
 use super::decimal::{Row, Text};
-use super::output::{self, Mark, Output, STANDARD_OUTPUT, Written};
-use crate::error::{Error, Result};
+pub use super::form::Form;
+use super::output::{Mark, Output, Written};
+use crate::error::Result;
 use crate::examples::Scored;
 
 /// Bytes that are gathered before one write.
@@ -17,9 +20,15 @@ const SPILL: usize = 256 * 1024;
 /// Writes predictions to a file or to standard output.
 #[derive(Debug)]
 pub struct PredictionWriter {
-    format: PredictionFormat,
     output: Output,
-    buffer: Text,
+    rows: Rows,
+}
+
+/// Rows that have not been written yet.
+#[derive(Debug)]
+enum Rows {
+    Text(PredictionFormat, Text),
+    Columns(Box<ColumnarRows>),
 }
 
 impl PredictionWriter {
@@ -41,8 +50,9 @@ impl PredictionWriter {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn create(path: &Path, id_column: Option<&str>) -> Result<Self> {
-        let format = PredictionFormat::new(Form::of(path)?, id_column);
-        Ok(Self::new(Output::create(path)?, format))
+        let form = Form::of(path)?;
+        let rows = Rows::new(form, id_column, false)?;
+        Ok(Self { output: Output::create(path)?, rows })
     }
 
     /// Goes on with predictions of a stopped run, which had come as far as [`PredictionWriter::mark`] said.
@@ -50,96 +60,101 @@ impl PredictionWriter {
     /// # Errors
     /// As [`Output::resume`].
     pub fn resume(path: &Path, id_column: Option<&str>, written: Written) -> Result<Self> {
-        let format = PredictionFormat::new(Form::of(path)?, id_column);
-        Ok(Self { output: Output::resume(path, written)?, format, buffer: Text::default() })
+        let rows = Rows::new(Form::of(path)?, id_column, true)?;
+        Ok(Self { output: Output::resume(path, written)?, rows })
     }
 
-    /// Starts predictions on any output.
+    /// Starts predictions as text on any output.
     pub fn new(output: Output, format: PredictionFormat) -> Self {
         let mut buffer = Text::default();
         format.header(&mut buffer);
-        Self { format, output, buffer }
+        Self { output, rows: Rows::Text(format, buffer) }
     }
 
     /// Takes the rows of a micro-batch.
     pub fn write(&mut self, scored: &Scored) -> Result<()> {
-        self.format.rows(scored, &mut self.buffer);
+        match &mut self.rows {
+            Rows::Text(format, buffer) => format.rows(scored, buffer),
+            Rows::Columns(rows) => rows.push(scored)?,
+        }
         self.spill_from(SPILL)
     }
 
-    /// Takes rows that [`PredictionFormat::rows`] has made elsewhere.
+    /// Takes rows that [`PredictionFormat::rows`] has made elsewhere; columns have no such rows.
     pub fn write_formatted(&mut self, rows: &[u8]) -> Result<()> {
-        self.buffer.push(rows);
+        if let Rows::Text(_, buffer) = &mut self.rows {
+            buffer.push(rows);
+        }
         self.spill_from(SPILL)
     }
 
-    /// Hands over everything taken so far.
+    /// Hands over everything that can be: of columns, the batches that are full.
     pub fn flush(&mut self) -> Result<()> {
         self.spill_from(1)?;
         self.output.flush()
     }
 
-    /// The same, and says how far the output has come, which a checkpoint keeps.
+    /// Hands over everything taken so far, and says how far the output has come, which a checkpoint keeps.
     pub fn mark(&mut self) -> Result<Mark> {
+        if let Rows::Columns(rows) = &mut self.rows {
+            rows.end_batch()?;
+        }
         self.spill_from(1)?;
         self.output.mark()
     }
 
     /// Writes what is left and closes the file.
     pub fn finish(mut self) -> Result<()> {
+        if let Rows::Columns(rows) = &mut self.rows {
+            rows.finish()?;
+        }
         self.spill_from(1)?;
         self.output.finish()
     }
 
     fn spill_from(&mut self, bytes: usize) -> Result<()> {
-        if self.buffer.as_bytes().len() >= bytes {
-            self.output.write(self.buffer.as_bytes())?;
-            self.buffer.clear();
+        let rows = self.rows.bytes();
+        if rows.len() >= bytes {
+            self.output.write(rows)?;
+            self.rows.clear();
         }
         Ok(())
+    }
+}
+
+impl Rows {
+    /// Starts in a form; `goes_on` where its beginning has been written before.
+    fn new(form: Form, id_column: Option<&str>, goes_on: bool) -> Result<Self> {
+        let format = PredictionFormat::new(form, id_column);
+        if matches!(form, Form::Parquet | Form::Arrow) {
+            return Ok(Self::Columns(Box::new(ColumnarRows::new(form, format.id_column.as_deref(), goes_on)?)));
+        }
+        let mut buffer = Text::default();
+        if !goes_on {
+            format.header(&mut buffer);
+        }
+        Ok(Self::Text(format, buffer))
+    }
+
+    fn bytes(&mut self) -> &[u8] {
+        match self {
+            Self::Text(_, buffer) => buffer.as_bytes(),
+            Self::Columns(rows) => rows.bytes(),
+        }
+    }
+
+    fn clear(&mut self) {
+        match self {
+            Self::Text(_, buffer) => buffer.clear(),
+            Self::Columns(rows) => rows.bytes().clear(),
+        }
     }
 }
 
 /// Probabilities that are worked out in one go: arithmetic and text, each in a loop of its own, overlap better.
 const BLOCK: usize = 64;
 
-/// How a row of predictions is written down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    /// Comma-separated, with a header line.
-    Csv,
-    /// A JSON object a line.
-    JsonLines,
-}
-
-impl Form {
-    /// The form that a file's ending asks for, an ending for compression left aside.
-    ///
-    /// ```
-    /// use tidemill::sink::predictions::Form;
-    /// assert_eq!(Form::of("p.ndjson.gz".as_ref())?, Form::JsonLines);
-    /// assert!(Form::of("p.xlsx".as_ref()).is_err());
-    /// # Ok::<(), tidemill::error::Error>(())
-    /// ```
-    pub fn of(path: &Path) -> Result<Self> {
-        if path == Path::new(STANDARD_OUTPUT) {
-            return Ok(Self::Csv);
-        }
-        let compressed = matches!(output::ending(path).as_str(), "gz" | "zst");
-        let plain = if compressed { path.with_extension("") } else { path.to_owned() };
-        match output::ending(&plain).as_str() {
-            "csv" => Ok(Self::Csv),
-            "jsonl" | "ndjson" | "json" => Ok(Self::JsonLines),
-            _ => Err(Error::usage(format!(
-                "no form of predictions is known for {}: name a file in .csv, .jsonl, .ndjson or .json, \
-                 each also with .gz or .zst behind it, or - for CSV on standard output",
-                path.display()
-            ))),
-        }
-    }
-}
-
-/// Turns scored micro-batches into text.
+/// Turns scored micro-batches into text: JSON lines, or CSV for any other form.
 #[derive(Debug, Clone)]
 pub struct PredictionFormat {
     form: Form,
@@ -201,15 +216,15 @@ impl PredictionFormat {
     pub fn new(form: Form, id_column: Option<&str>) -> Self {
         let id_column = id_column.map(|name| if COLUMNS.contains(&name) { "id" } else { name }.to_owned());
         let before_id = id_column.as_deref().map(|name| match form {
-            Form::Csv => b",".to_vec(),
             Form::JsonLines => format!(",{}:", serde_json::Value::from(name)).into_bytes(),
+            _ => b",".to_vec(),
         });
         Self { form, before_id, id_column }
     }
 
     /// Appends the header line, where the form has one.
     pub fn header(&self, out: &mut Text) {
-        if self.form == Form::Csv {
+        if self.form != Form::JsonLines {
             out.push(b"record");
             if let Some(name) = &self.id_column {
                 out.push(b",");
@@ -231,8 +246,8 @@ impl PredictionFormat {
     /// ```
     pub fn rows(&self, scored: &Scored, out: &mut Text) {
         match self.form {
-            Form::Csv => self.rows_with::<Csv>(scored, out),
             Form::JsonLines => self.rows_with::<JsonLines>(scored, out),
+            _ => self.rows_with::<Csv>(scored, out),
         }
     }
 
@@ -397,14 +412,6 @@ mod tests {
         let scored = Scored { logit: vec![f32::NAN], ..scored(&[]) };
         assert!(text(Form::Csv, None, &scored).ends_with("\n9,,,1,41\n"));
         assert!(text(Form::JsonLines, None, &scored).contains("\"probability\":null,\"logit\":null,"));
-    }
-
-    #[test]
-    fn an_unknown_ending_is_refused_with_the_known_ones() {
-        let error = Form::of(Path::new("p.parquet")).unwrap_err();
-        assert_eq!(error.kind(), crate::error::ErrorKind::Usage);
-        assert!(error.to_string().contains(".csv, .jsonl, .ndjson or .json"), "{error}");
-        assert!(Form::of(Path::new("predictions.gz")).is_err());
     }
 
     #[test]

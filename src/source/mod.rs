@@ -1,10 +1,12 @@
 //! Sources: where records come from. Gives chunks of whole records with their place, one source after the other.
 //!
-//! Siblings: [`names`] (folders and patterns), [`open`] (files, standard input, compressed or not), [`chunker`] and [`split`] (where a record ends),
-//! `resume` (from a place in the middle, after a check that it is the same source) and [`synthetic`] (generated
+//! Siblings: [`names`] (folders and patterns), [`open`] (files, standard input, compressed or not), [`chunker`] and
+//! [`split`] (where a record ends), `columnar` (Parquet and Arrow), `resume` (from a place in the middle, after a check
+//! that it is the same source) and [`synthetic`] (generated
 //! streams). A source does input and nothing else: it never looks into a record.
 
 pub mod chunker;
+mod columnar;
 mod fingerprint;
 pub mod names;
 pub mod open;
@@ -16,8 +18,10 @@ use std::path::PathBuf;
 
 use crate::error::Result;
 use crate::record::{Chunk, Place, Position};
-use crate::schema::Format;
+use crate::schema::{Format, Schema};
+use arrow::datatypes::SchemaRef;
 use chunker::{Chunker, Eager};
+use columnar::ColumnChunks;
 use fingerprint::Fingerprint;
 use open::Text;
 use synthetic::Generator;
@@ -103,6 +107,10 @@ pub struct Source {
     reading: Reading,
     opened: u32,
     sequence: u64,
+    /// The columns of the first input that was opened, where the format is columnar.
+    columns: Option<SchemaRef>,
+    /// What of them is used, once that is known.
+    used: Option<Schema>,
 }
 
 /// How inputs are read.
@@ -120,13 +128,15 @@ pub struct Reading {
 
 enum Current {
     Text(Chunker),
+    Columnar(Box<ColumnChunks>),
     Synthetic(Box<SyntheticChunks>),
 }
 
 impl Source {
     /// A stream over `inputs`, which are opened one after the other.
     pub fn new(inputs: Vec<Input>, reading: Reading) -> Self {
-        Self { inputs: inputs.into_iter(), current: None, reading, opened: 0, sequence: 0 }
+        let inputs = inputs.into_iter();
+        Self { inputs, current: None, reading, opened: 0, sequence: 0, columns: None, used: None }
     }
 
     /// A stream that goes on where another one over the same inputs stood at `position`.
@@ -138,19 +148,34 @@ impl Source {
     /// Inputs that are not those that were read before.
     pub fn resume(inputs: Vec<Input>, reading: Reading, position: &Position) -> Result<Self> {
         let Some((&last, before)) = position.places.split_last() else { return Ok(Self::new(inputs, reading)) };
-        resume::check_finished(&inputs, before)?;
+        resume::check_finished(&inputs, before, reading.format)?;
         let current = resume::open_at(&inputs, &last, reading)?;
         let opened = last.source as usize + 1;
-        let inputs = inputs.into_iter().skip(opened).collect::<Vec<_>>().into_iter();
-        Ok(Self { inputs, current: Some(current), reading, opened: last.source + 1, sequence: 0 })
+        let inputs = inputs.into_iter().skip(opened).collect::<Vec<_>>();
+        Ok(Self { current: Some(current), opened: last.source + 1, ..Self::new(inputs, reading) })
     }
 
-    /// Makes the chunks that follow smaller where the records of `sample` are short.
+    /// Makes the chunks that follow smaller where the records of `sample` are short; columns are cut by records as it is.
     pub fn fit(&mut self, sample: &[u8]) {
+        if self.reading.format.is_columnar() {
+            return;
+        }
         let records = memchr::memchr_iter(b'\n', sample).count().max(1);
         self.reading.chunk = (CHUNK_RECORDS * sample.len().div_ceil(records)).min(CHUNK);
         if let Some(Current::Text(chunker)) = &mut self.current {
             chunker.set_size(self.reading.chunk);
+        }
+    }
+
+    /// Reads no other columns than those that `schema` uses from now on, where the format lets them be told apart.
+    ///
+    /// # Errors
+    /// An input that cannot be read that way.
+    pub fn keep(&mut self, schema: &Schema) -> Result<()> {
+        self.used = Some(schema.clone());
+        match &mut self.current {
+            Some(Current::Columnar(chunks)) => chunks.keep(schema),
+            _ => Ok(()),
         }
     }
 
@@ -174,6 +199,7 @@ impl Source {
                 let Some(input) = self.inputs.next() else { return Ok(None) };
                 self.current = Some(Current::open(&input, self.reading)?);
                 self.opened += 1;
+                self.agree()?;
                 continue;
             };
             spare.rejected.clear();
@@ -191,12 +217,25 @@ impl Source {
     }
 }
 
+impl Source {
+    /// Compares the columns of an input that has just been opened with the first one's.
+    fn agree(&mut self) -> Result<()> {
+        let Some(Current::Columnar(chunks)) = &mut self.current else { return Ok(()) };
+        chunks.check_like(self.columns.get_or_insert_with(|| chunks.schema()))?;
+        self.used.as_ref().map_or(Ok(()), |schema| chunks.keep(schema))
+    }
+}
+
 impl Current {
     /// An input from its start.
     fn open(input: &Input, reading: Reading) -> Result<Self> {
         match input {
             &Input::Synthetic { generator, rows, seed } => {
                 Ok(Self::Synthetic(Box::new(SyntheticChunks::new(generator, rows, seed, reading.fingerprints))))
+            }
+            _ if reading.format.is_columnar() => {
+                let chunks = ColumnChunks::open(input, reading.format, reading.fingerprints)?;
+                Ok(Self::Columnar(Box::new(chunks)))
             }
             _ => {
                 let text = open_text(input)?;
@@ -222,6 +261,7 @@ impl Current {
     fn fill(&mut self, chunk: &mut Chunk, size: usize) -> Result<bool> {
         match self {
             Self::Text(chunker) => chunker.fill(chunk),
+            Self::Columnar(chunks) => chunks.fill(chunk),
             Self::Synthetic(chunks) => Ok(chunks.fill(chunk, size)),
         }
     }

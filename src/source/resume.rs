@@ -7,12 +7,14 @@ use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 
 use twox_hash::xxhash3_64::Hasher;
 
+use super::columnar::ColumnChunks;
 use super::fingerprint::Fingerprint;
 use super::open::Text;
 use super::synthetic::chunks::SyntheticChunks;
 use super::{CHUNK, Current, Input, Reading, open_text};
 use crate::error::{Error, Result};
 use crate::record::{Chunk, Place};
+use crate::schema::Format;
 
 /// Opens the input that was being read, behind what was read of it.
 pub(super) fn open_at(inputs: &[Input], place: &Place, reading: Reading) -> Result<Current> {
@@ -28,27 +30,52 @@ pub(super) fn open_at(inputs: &[Input], place: &Place, reading: Reading) -> Resu
             let stream = SyntheticChunks::new(generator, rows, seed, true);
             pass_over(stream, place, reading).ok_or_else(|| another(input, place))
         }
+        _ if reading.format.is_columnar() => open_columns_at(input, place, reading),
         _ => open_text_at(open_text(input)?, input, place, reading),
     }
 }
 
+fn open_columns_at(input: &Input, place: &Place, reading: Reading) -> Result<Current> {
+    let mut chunks = ColumnChunks::open(input, reading.format, true)?;
+    if chunks.go_behind(place)? { Ok(Current::Columnar(Box::new(chunks))) } else { Err(other_columns(input, place)) }
+}
+
 /// Looks at inputs that had been read to their end: a file that has grown since would lose records without a word.
-pub(super) fn check_finished(inputs: &[Input], places: &[Place]) -> Result<()> {
+pub(super) fn check_finished(inputs: &[Input], places: &[Place], format: Format) -> Result<()> {
     for place in places {
         let Some(input @ Input::File(_)) = inputs.get(place.source as usize) else { continue };
+        if format.is_columnar() {
+            check_finished_columns(input, place, format)?;
+            continue;
+        }
         let Text::File(mut file) = open_text(input)? else { continue };
         let length = file.metadata().map_err(|cause| unreadable(input, cause))?.len();
         check_tail(&mut file, input, place)?;
         if length > place.offset {
-            return Err(Error::input(format!(
-                "{} has grown since it was read to its end, and the input behind it has been begun: what is new in it \
-                 cannot take its place in the stream any more; give the new lines as an input of their own, or start \
-                 again with an empty --checkpoint folder",
-                input.name()
-            )));
+            return Err(has_grown(input));
         }
     }
     Ok(())
+}
+
+fn check_finished_columns(input: &Input, place: &Place, format: Format) -> Result<()> {
+    if input.size().is_none() {
+        return Ok(()); // a pipe can be read only once
+    }
+    let mut chunks = ColumnChunks::open(input, format, true)?;
+    if !chunks.go_behind(place)? {
+        return Err(other_columns(input, place));
+    }
+    if chunks.has_more()? { Err(has_grown(input)) } else { Ok(()) }
+}
+
+fn has_grown(input: &Input) -> Error {
+    Error::input(format!(
+        "{} has grown since it was read to its end, and the input behind it has been begun: what is new in it cannot take \
+         its place in the stream any more; give the new records as an input of their own, or start again with an empty \
+         --checkpoint folder",
+        input.name()
+    ))
 }
 
 /// A generated stream has no other way to a place than through all before it.
@@ -157,6 +184,15 @@ fn another(input: &Input, place: &Place) -> Error {
     ))
 }
 
+fn other_columns(input: &Input, place: &Place) -> Error {
+    Error::input(format!(
+        "{} is not what the checkpoint has read {} records of: go on with the same input, or start again with an empty \
+         --checkpoint folder",
+        input.name(),
+        place.offset
+    ))
+}
+
 fn unreadable(input: &Input, cause: io::Error) -> Error {
     Error::input(format!("cannot read {} up to where the checkpoint stands: try again", input.name())).because(cause)
 }
@@ -170,8 +206,7 @@ mod tests {
     use std::io::Write;
     use std::path::Path;
 
-    const READING: Reading =
-        Reading { format: crate::schema::Format::Csv, eager: Eager::Never, fingerprints: true, chunk: 5000 };
+    const READING: Reading = Reading { format: Format::Csv, eager: Eager::Never, fingerprints: true, chunk: 5000 };
 
     fn all(mut source: Source) -> Vec<(Place, Vec<u8>)> {
         let mut chunks = Vec::new();

@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, Float64Type};
 use super::steps::Table;
 use crate::error::{Error, ErrorKind, Result};
 use crate::parser::number;
-use crate::record::{PADDING, Reason, Records, Rejected, Span};
+use crate::record::{PADDING, Reason, Records, Span};
 use crate::schema::{Column, Role, Schema};
 
 /// The records as columns of text, one for each column that is read; others hold nothing.
@@ -136,20 +136,15 @@ fn settle(
     faults.sort_by_key(|(place, ..)| *place);
     faults.dedup_by_key(|(place, ..)| *place);
     for &(place, reason, column) in &faults {
-        let span = records.record[place as usize];
-        records.rejected.push(Rejected {
-            number: records.number[place as usize],
-            source: records.chunk.source,
-            offset: records.chunk.offset + u64::from(span.start),
-            column: column.map(|at| schema.columns[at].name.clone()),
-            reason,
-            raw: Rejected::raw_of(span.of(&records.chunk.bytes)),
-        });
+        let column = column.map(|at| &schema.columns[at].name);
+        records.rejected.push(records.rejection(place as usize, reason, column));
     }
     records.rejected.sort_by_key(|rejected| rejected.number);
     records.filtered = (records.rows - places.len()) as u32 - table_faults(&faults, places);
     records.number = places.iter().map(|&place| records.number[place]).collect();
-    records.record = places.iter().map(|&place| records.record[place]).collect();
+    if !records.record.is_empty() {
+        records.record = places.iter().map(|&place| records.record[place]).collect();
+    }
     records.rows = places.len();
     let is_faulty = |place: usize| faults.binary_search_by_key(&(place as u32), |(place, ..)| *place).is_ok();
     let keep: Vec<usize> = (0..places.len()).filter(|&row| !is_faulty(places[row])).collect();

@@ -58,9 +58,9 @@ fn hashed(saved: &SavedModel) -> String {
     )
 }
 
-/// The numeric columns with the largest weights; values are standardised, so that weights can be compared.
+/// The dense numbers with the largest weights; values are standardised, so that weights can be compared.
 fn numeric(saved: &SavedModel, schema: &Schema, top: usize) -> String {
-    let mut weights: Vec<_> = schema.of(Role::Numeric).zip(saved.model.dense_weights()).collect();
+    let mut weights: Vec<_> = schema.dense_names().into_iter().zip(saved.model.dense_weights()).collect();
     weights.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()));
-    weights.iter().take(top).map(|(column, weight)| format!("{weight:>12.6}  {}\n", column.name)).collect()
+    weights.iter().take(top).map(|(name, weight)| format!("{weight:>12.6}  {name}\n")).collect()
 }

@@ -85,7 +85,7 @@ fn line(
     let mut mark = head::end(bytes, marks);
     if bytes[mark] != b'|' {
         let end = line_end(bytes, mark, marks)?;
-        let is_blank = bytes[start..mark].trim_ascii().is_empty();
+        let is_blank = bytes[start..mark].iter().all(|byte| matches!(byte, b' ' | b'\t'));
         return if is_blank { Ok((end, false)) } else { Err(Fault::syntax(end)) };
     }
     head::read(bytes, start, mark, grammar.wanted, records)?;

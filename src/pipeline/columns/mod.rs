@@ -33,17 +33,17 @@ pub(super) fn inferred(plan: &Plan, head: &Chunk) -> Result<(Schema, Vec<(String
     let Look { names, roles, sample, header } = &look;
     let options = &plan.options;
     let (schema, inferred) = if options.transform.is_empty() {
-        infer::infer(names, roles, sample, &named, plan.format, *header)?
+        infer::infer(names, roles, sample, &named, &options.feature, plan.format, *header)?
     } else {
         let read = infer::as_read(names, roles, sample, &named);
         let made = transform::made(&read, &options.transform)?;
         let (names, roles): (Vec<_>, Vec<_>) =
             made.columns.iter().map(|made| (made.name.clone(), Some(made.role))).unzip();
-        let (schema, inferred) = infer::infer(&names, &roles, &[], &named, plan.format, *header)?;
+        let (schema, inferred) = infer::infer(&names, &roles, &[], &named, &options.feature, plan.format, *header)?;
         let schema = Schema { transforms: options.transform.clone(), ..schema };
         (made::behind(schema, read, &made), inferred)
     };
-    Ok((Schema { features: options.feature.clone(), hashing: hashing(plan), ..schema }, inferred))
+    Ok((Schema { hashing: hashing(plan), ..schema }, inferred))
 }
 
 /// How names become numbers: a sparse format's digits are numbers, unless the user says otherwise.
@@ -79,7 +79,9 @@ fn look_at(plan: &Plan, head: &Chunk) -> Result<Look> {
              (jq -c '.[]' makes lines of a list, jq -c . of objects over several lines)"
         )));
     }
-    if look.header {
+    if plan.format.is_columnar() {
+        check_distinct(&look.names, &first, "rename one of them")?;
+    } else if look.header {
         check_names(&look.names, &first, plan.format.delimiter())?;
     }
     Ok(look)

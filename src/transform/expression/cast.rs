@@ -97,7 +97,7 @@ fn numbers_of(array: &ArrayRef) -> Result<Float64Array> {
 }
 
 fn times_of(array: &ArrayRef) -> Result<TimestampMicrosecondArray> {
-    let read = |text: &str| timestamp::micros(text.trim().as_bytes());
+    let read = |text: &str| timestamp::parse(text.as_bytes());
     Ok(texts(array)?.iter().map(|text| text.and_then(read)).collect())
 }
 
