@@ -18,7 +18,7 @@ pub(super) struct PredictArgs {
     /// The model, as `tidemill train --model` wrote it; or a checkpoint, or a folder of checkpoints
     #[arg(long, value_name = "FILE|DIR")]
     model: PathBuf,
-    /// Files, plain, .gz or .zst, or - for standard input
+    /// Files, plain, .gz or .zst, folders or patterns of them, or - for standard input
     #[arg(value_name = "INPUT", required = true)]
     inputs: Vec<String>,
     /// How the inputs are written; by the files' extensions if not named

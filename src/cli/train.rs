@@ -12,7 +12,7 @@ use crate::pipeline::{self, End, preview, saved, summary, warm_start};
 /// Options of `tidemill train`.
 #[derive(Debug, Args)]
 pub(super) struct TrainArgs {
-    /// A job file (.toml) and the inputs: files, plain, .gz or .zst, or - for standard input
+    /// A job file (.toml) and the inputs: files, plain, .gz or .zst, folders or patterns of them, or - for standard input
     #[arg(value_name = "JOB.toml | INPUT")]
     named: Vec<String>,
     #[command(flatten)]

@@ -35,7 +35,7 @@ macro_rules! section {
 section! {
     /// `[source]`: where the records come from and what their columns are.
     SourceOptions {
-        /// Inputs of a job file; files, or - for standard input
+        /// Inputs of a job file; files, folders, patterns like logs/*.csv, or - for standard input
         #[arg(skip)]
         input: Vec<String>,
         /// Read a generated stream instead of files

@@ -47,7 +47,7 @@ impl Line<'_> {
         if depth >= MAX_DEPTH {
             return Err(NotJson);
         }
-        self.cursor.expect(b'{')?;
+        self.cursor.must_be(b'{')?;
         self.cursor.skip_blanks();
         if self.cursor.take(b"}") {
             return Ok(());
@@ -100,7 +100,7 @@ impl Line<'_> {
             return Ok(self.paths.lookup(node, &plain));
         }
         let found = self.paths.lookup(node, self.cursor.text(key));
-        *next += usize::from(self.paths.expect(node, *next, with_quotes(self.cursor.bytes, key), found));
+        *next += usize::from(self.paths.remember(node, *next, with_quotes(self.cursor.bytes, key), found));
         Ok(found)
     }
 
@@ -217,7 +217,7 @@ impl Line<'_> {
         if depth >= MAX_DEPTH {
             return Err(NotJson);
         }
-        self.cursor.expect(b'[')?;
+        self.cursor.must_be(b'[')?;
         self.cursor.skip_blanks();
         let start = self.decoded.bytes.len();
         let mut is_more = !self.cursor.take(b"]");
@@ -226,7 +226,7 @@ impl Line<'_> {
             self.cursor.skip_blanks();
             is_more = self.cursor.take(b",");
             if !is_more {
-                self.cursor.expect(b']')?;
+                self.cursor.must_be(b']')?;
             }
             self.cursor.skip_blanks();
         }

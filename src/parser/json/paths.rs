@@ -96,7 +96,7 @@ impl Paths {
     }
 
     /// Expects this key here from now on. `text` is the key with its quotes and its colon.
-    pub(super) fn expect(&mut self, node: usize, next: usize, text: &[u8], leads_to: Option<usize>) -> bool {
+    pub(super) fn remember(&mut self, node: usize, next: usize, text: &[u8], leads_to: Option<usize>) -> bool {
         let guesses = &mut self.nodes[node].guesses;
         let is_kept = guesses.len() < MAX_GUESSES && text.len() <= MAX_GUESS && next <= guesses.len();
         if is_kept {

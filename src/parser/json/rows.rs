@@ -3,7 +3,7 @@
 
 use crate::parser::number::MISSING;
 use crate::record::{Records, Span};
-use crate::schema::{Column, Role, Schema};
+use crate::schema::{Column, Feature, Role, Schema};
 
 /// What is done with a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,7 +136,9 @@ pub(super) fn slots(schema: &Schema) -> Vec<Slot> {
     slots
 }
 
-/// Whether a column holds lists; there is no such feature yet.
-fn is_list(_schema: &Schema, _column: &Column) -> bool {
-    false
+/// Whether a column holds lists: a feature is made of their values.
+fn is_list(schema: &Schema, column: &Column) -> bool {
+    let of_lists =
+        |feature: &Feature| matches!(feature, Feature::List { columns, .. } if columns.contains(&column.name));
+    schema.features.iter().any(of_lists)
 }

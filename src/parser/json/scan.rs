@@ -63,7 +63,7 @@ impl<'a> Cursor<'a> {
 
     /// Goes past one byte, which must be this one.
     #[inline(always)]
-    pub(super) fn expect(&mut self, byte: u8) -> Result<(), NotJson> {
+    pub(super) fn must_be(&mut self, byte: u8) -> Result<(), NotJson> {
         if self.peek() != byte {
             return Err(NotJson);
         }
@@ -74,7 +74,7 @@ impl<'a> Cursor<'a> {
     /// A string.
     #[inline(always)]
     pub(super) fn string(&mut self) -> Result<Piece, NotJson> {
-        self.expect(b'"')?;
+        self.must_be(b'"')?;
         let (start, mut escaped) = (self.at, false);
         loop {
             self.at = plain_end(self.bytes, self.at);
@@ -96,7 +96,7 @@ impl<'a> Cursor<'a> {
     pub(super) fn key(&mut self) -> Result<Piece, NotJson> {
         let key = self.string()?;
         self.skip_blanks();
-        self.expect(b':')?;
+        self.must_be(b':')?;
         self.skip_blanks();
         Ok(key)
     }
