@@ -21,14 +21,16 @@ use measure::{Contest, Lap, print_machine, sized, timed};
 use streams::Stream;
 use tidemill::batcher::Batcher;
 use tidemill::encoder::Encoder;
+use tidemill::encoder::cross::{Crosses, Found, Run};
 use tidemill::encoder::hash::{murmur3, namespace};
 use tidemill::encoder::label::LabelRule;
 use tidemill::examples::{Examples, MicroBatch, stride};
+use tidemill::learner::{Learner, Model, Optimizer, Penalty, Settings, Shape, Update, cpu};
 use tidemill::metric::Metrics;
 use tidemill::parser::Parser;
 use tidemill::record::{Chunk, Records};
 use tidemill::scaler::Scaler;
-use tidemill::schema::{Role, Schema};
+use tidemill::schema::{Feature, Role, Schema};
 use tidemill::transform::Transform;
 
 /// Fields of each stream, about.
@@ -45,6 +47,7 @@ fn main() {
         column.log = true;
     }
     of_ingest(&criteo);
+    of_crosses(sized(CELLS / 400));
     for stream in [&numeric, &wide, &criteo] {
         of_engine(stream);
     }
@@ -59,6 +62,32 @@ fn of_ingest(stream: &Stream) {
     contest.add("murmur3", || hash_all(schema, &hashed));
     contest.add("logarithm", || log_all(schema, &numbers));
     contest.add("encoder", || encode_all(schema, &mut parsed));
+    contest.run();
+}
+
+/// Every pair of 39 namespaces: 13 hashed numbers and 26 categories. Values are crossed features.
+fn of_crosses(rows: usize) {
+    let mut stream = Stream::criteo(rows);
+    let of_role = |role| stream.schema.of(role).map(|column| column.name.clone()).collect::<Vec<_>>();
+    let names = [of_role(Role::Numeric), of_role(Role::Categorical)].concat();
+    let hash = Feature::Hash { columns: of_role(Role::Numeric), namespace: None, keep: false };
+    let pairs = (0..39).flat_map(|a| (a + 1..39).map(move |b| [a, b]));
+    let named = pairs.map(|pair| pair.map(|at: usize| names[at].clone()).into()).collect();
+    stream.schema.features = vec![hash];
+    let crossed = |of| vec![Feature::Cross { of }];
+    let any = crossed(vec![vec![":".into(); 2]]);
+    let named = crossed(named);
+    let (plain, schema) = (encode(&stream), stream.schema.clone());
+    let with_any = Schema { features: [&schema.features[..], &any].concat(), ..schema };
+    let mut contest = Contest::new(format!("crosses: {}, every pair", stream.name));
+    contest.add("any with any", || cross_all(&any, &plain));
+    contest.add("741 named pairs", || cross_all(&named, &plain));
+    contest.add("encoder", || encode_crossed(&with_any, &mut parse(&stream)));
+    for update in [Update::Record, Update::Batch] {
+        let name = format!("encoder, batcher, learner by {update:?}");
+        let (with_any, stream) = (&with_any, &stream);
+        contest.add(name, move || learn_crossed(with_any, &mut parse(stream), update));
+    }
     contest.run();
 }
 
@@ -136,6 +165,78 @@ fn encode_all(schema: &Schema, parsed: &mut [Records]) -> Lap {
         lap.bytes += examples.bytes;
         // The encoder was handed the numbers; the next round needs them.
         std::mem::swap(&mut records.numeric, &mut examples.dense);
+    }
+    lap
+}
+
+/// Crosses features that have been hashed; each feature of a record is taken as a namespace of its own.
+fn cross_all(crosses: &[Feature], plain: &[Examples]) -> Lap {
+    let (crosses, mut found, mut lap) = (Crosses::new(crosses), Found::default(), Lap::default());
+    let (mut hash, mut value, mut runs) = (Vec::new(), Vec::new(), Vec::new());
+    let names = (1..=13).map(|at| format!("I{at}")).chain((1..=26).map(|at| format!("C{at}")));
+    let spaces: Vec<_> = names.map(|name| namespace(name.as_bytes())).collect();
+    for examples in plain {
+        let (made, time) = timed(|| {
+            let mut made = 0;
+            for ends in examples.row_start.windows(2) {
+                let range = ends[0] as usize..ends[1] as usize;
+                hash.clear();
+                value.clear();
+                hash.extend_from_slice(&examples.hash[range.clone()]);
+                value.extend_from_slice(&examples.value[range.clone()]);
+                runs.clear();
+                runs.extend(spaces[..range.len()].iter().zip(1..).map(|(&space, end)| Run { space, end }));
+                crosses.make(0, &runs, &mut hash, &mut value, &mut found).expect("few features");
+                made += hash.len() - range.len();
+            }
+            made
+        });
+        black_box((&hash, &value));
+        lap.time += time;
+        lap.records += examples.rows as u64;
+        lap.values += made as u64;
+    }
+    lap
+}
+
+/// Every chunk's examples are made in the same buffers, as in a run.
+fn encode_crossed(schema: &Schema, parsed: &mut [Records]) -> Lap {
+    let mut encoder = Encoder::new(schema, LabelRule::Inferred);
+    let (mut examples, mut lap) = (Examples::default(), Lap::default());
+    for records in parsed {
+        lap.time += timed(|| encoder.encode(records, &mut examples)).1;
+        lap.records += examples.rows as u64;
+        lap.values += examples.hash.len() as u64;
+    }
+    lap
+}
+
+fn learn_crossed(schema: &Schema, parsed: &mut [Records], update: Update) -> Lap {
+    let (optimizer, penalty) = (Optimizer::AdaGrad { learning_rate: 0.05 }, Penalty::NONE);
+    let model = Model::new(Shape { numeric: schema.dense(), hash_bits: 22 }, optimizer, penalty);
+    let settings = Settings { update, optimizer, penalty, batch: BATCH, hash_bits: 22, frozen: false };
+    let (mut learner, width) = (cpu::open(model, settings), schema.dense_stride());
+    let mut batcher = Batcher::new(BATCH, width, Scaler::new(width), true);
+    let mut encoder = Encoder::new(schema, LabelRule::Inferred);
+    let (mut examples, mut spare, mut lap) = (Examples::default(), MicroBatch::default(), Lap::default());
+    for records in parsed {
+        let (_, time) = timed(|| {
+            encoder.encode(records, &mut examples);
+            let mut row = 0;
+            while row < examples.rows {
+                row = batcher.fill(&examples, row..examples.rows, lap.records).expect("labels are 0 and 1");
+                if batcher.is_full() {
+                    learner.learn(batcher.take(std::mem::take(&mut spare))).expect("a processor that works");
+                    while let Some(mut scored) = learner.next_scored().expect("a processor that works") {
+                        spare = std::mem::take(&mut scored.batch);
+                        learner.recycle(scored);
+                    }
+                }
+            }
+        });
+        lap.time += time;
+        lap.records += examples.rows as u64;
+        lap.values += examples.hash.len() as u64;
     }
     lap
 }

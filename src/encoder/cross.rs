@@ -38,7 +38,9 @@ pub struct Crosses {
 /// One cross; namespaces by their places in [`Crosses::named`], equal ones beside each other.
 #[derive(Debug, Clone)]
 enum Cross {
-    /// Of named namespaces.
+    /// Of two named namespaces.
+    Pair(usize, usize),
+    /// Of more.
     Named(Vec<usize>),
     /// Of any with any, so many times.
     Any(usize),
@@ -70,6 +72,7 @@ impl Crosses {
         let named: Vec<usize> = terms.iter().filter_map(|&term| term).collect();
         self.crosses.push(match named.len() {
             0 => Cross::Any(terms.len()),
+            2 if terms.len() == 2 => Cross::Pair(named[0], named[1]),
             count if count == terms.len() => Cross::Named(grouped(&named)),
             _ => Cross::Mixed(terms),
         });
@@ -112,10 +115,11 @@ impl Crosses {
         found: &mut Found,
     ) -> Result<(), Reason> {
         let mut products = Products { hash, value, end: start + MAX_FEATURES };
-        self.combinations(start, runs, found, &mut |ranges| products.add(ranges, ranges[0].start, 0, 1.0))
+        self.combinations(start, runs, found, &mut |ranges| products.combine(ranges))
     }
 
     /// Calls `each` with every combination of namespaces to be crossed, as ranges of features, none of them empty.
+    #[inline(always)]
     pub(super) fn combinations<E>(
         &self,
         start: usize,
@@ -130,6 +134,13 @@ impl Crosses {
         for cross in &self.crosses {
             chosen.clear();
             match cross {
+                &Cross::Pair(a, b) => {
+                    let pair = [named[a].clone(), named[b].clone()];
+                    if !(pair[0].is_empty() || pair[1].is_empty()) {
+                        each(&pair)?;
+                    }
+                    continue;
+                }
                 Cross::Named(places) => chosen.extend(places.iter().map(|&place| named[place].clone())),
                 Cross::Any(count) => chosen.extend(std::iter::repeat_n(whole.clone(), *count)),
                 Cross::Mixed(terms) => {
@@ -198,6 +209,20 @@ struct Products<'a> {
 }
 
 impl Products<'_> {
+    /// Every product of a feature of each range.
+    #[inline(always)]
+    fn combine(&mut self, ranges: &[Range<usize>]) -> Result<(), Reason> {
+        match ranges {
+            // Most categories are alone in their namespaces.
+            [a, b] if a.len() == 1 && b.len() == 1 && self.hash.len() < self.end => {
+                self.hash.push(PRIME.wrapping_mul(self.hash[a.start]) ^ self.hash[b.start]);
+                self.value.push(self.value[a.start] * self.value[b.start]);
+                Ok(())
+            }
+            _ => self.add(ranges, ranges[0].start, 0, 1.0),
+        }
+    }
+
     /// Every product of `half` and a feature of each range, the first one's from `from` on.
     fn add(&mut self, ranges: &[Range<usize>], from: usize, half: u32, scale: f32) -> Result<(), Reason> {
         let [range, rest @ ..] = ranges else { return Ok(()) };

@@ -21,6 +21,7 @@ pub mod start;
 mod stop;
 pub mod summary;
 pub mod warm_start;
+mod weigh;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

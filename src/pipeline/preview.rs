@@ -52,45 +52,66 @@ pub struct First {
 /// # Errors
 /// Inputs or columns that the plan cannot be run with.
 pub fn schema(plan: &Plan) -> Result<(Schema, Vec<(String, Role)>)> {
-    columns::inferred(plan, &head(plan)?)
+    columns::inferred(plan, &opened(plan)?.1)
 }
 
-/// Looks at the first chunk, and shows the first `most` records of it.
+/// Looks at the first chunk that has records, and shows the first `most` of them.
 ///
 /// # Errors
 /// Inputs, columns, transforms or features that the plan cannot be run with.
 pub fn preview(plan: &Plan, most: usize) -> Result<Preview> {
-    let head = head(plan)?;
+    let (mut source, head) = opened(plan)?;
     let (schema, inferred) = columns::inferred(plan, &head)?;
-    let (mut records, mut examples) = (Records::default(), Examples::default());
-    Parser::new(schema.reading()).parse(head, &mut records)?;
+    source.keep(&schema.reading())?;
+    let mut parser = Parser::new(schema.reading());
+    let mut records = Records::default();
+    parser.parse(head, &mut records)?;
+    // Columns come behind a chunk that says no more than their names.
+    while records.seen == 0
+        && let Some(chunk) = source.next_chunk(Chunk::default())?
+    {
+        parser.parse(chunk, &mut records)?;
+    }
     Transform::new(&schema)?.apply(&mut records)?;
-    let mut explainer = Explainer::new(&schema);
-    // The encoder takes the numbers away, so names come first; how many records it rejects is not known yet.
-    let explained: Vec<_> = (0..records.rows.min(EXPLAINED.max(most)))
-        .map(|row| (records.number[row], explainer.explain(&records, row)))
-        .collect();
-    Encoder::new(&schema, plan.label.clone()).encode(&mut records, &mut examples);
-    let mut first = Vec::new();
-    for (number, features) in explained.into_iter().take_while(|_| true) {
-        let Ok(row) = examples.number.binary_search(&number) else { continue };
-        let (Ok(features), true) = (features, first.len() < most) else { continue };
-        first.push(First {
+    let (explained, examples) = explained_and_encoded(plan, &schema, records, most);
+    let first = explained.into_iter().filter_map(|(number, features)| {
+        let row = examples.number.binary_search(&number).ok()?;
+        Some(First {
             record: u64::from(number) + 1,
             label: examples.label[row],
             weight: examples.weight.get(row).copied().unwrap_or(1.0),
             id: String::from_utf8_lossy(examples.id_of(row)).into_owned(),
-            features,
-        });
-    }
+            features: features?,
+        })
+    });
+    let first = first.take(most).collect();
     let Examples { seen, filtered, rejected, .. } = examples;
     Ok(Preview { schema, inferred, seen, filtered, rejected, first })
 }
 
-/// Records whose features are named, so that some are left where the first ones cannot be used.
-const EXPLAINED: usize = 100;
+/// The first records by their numbers, with named features, and all of them as the learner gets them.
+fn explained_and_encoded(
+    plan: &Plan,
+    schema: &Schema,
+    mut records: Records,
+    most: usize,
+) -> (Vec<(u32, Option<Explained>)>, Examples) {
+    let mut explainer = Explainer::new(schema);
+    // The encoder takes the numbers away, so names come first; which records it rejects is not known yet.
+    let explain = |row: usize| (records.number[row], explainer.explain(&records, row).ok());
+    let explained = (0..records.rows.min(SPARE + most)).map(explain).collect();
+    let mut examples = Examples::default();
+    Encoder::new(schema, plan.label.clone()).encode(&mut records, &mut examples);
+    (explained, examples)
+}
 
-fn head(plan: &Plan) -> Result<Chunk> {
+/// Records that are named beyond those to be shown, for some of them cannot be used.
+const SPARE: usize = 100;
+
+/// The inputs behind their first chunk, and that.
+fn opened(plan: &Plan) -> Result<(Source, Chunk)> {
     let reading = Reading { format: plan.format, eager: Eager::AfterFirst, fingerprints: false, chunk: source::CHUNK };
-    Ok(Source::new(plan.inputs.clone(), reading).next_chunk(Chunk::default())?.unwrap_or_default())
+    let mut source = Source::new(plan.inputs.clone(), reading);
+    let head = source.next_chunk(Chunk::default())?.unwrap_or_default();
+    Ok((source, head))
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::background::{guarded, in_background};
 use super::outlet::Outlet;
 use super::stop::Stop;
-use super::{columns, resumed};
+use super::{columns, resumed, weigh};
 use crate::batcher::Batcher;
 use crate::checkpoint::{Checkpoint, Header, Store};
 use crate::config::{Every, Plan};
@@ -78,14 +78,14 @@ pub fn prepare(plan: &Plan, saved: Option<Saved>, stop: &Stop) -> Result<Prepare
     let mut source = Source::new(plan.inputs.clone(), reading);
     let opening = in_background(move || guarded("reading", || Ok((source.next_chunk(Chunk::default())?, source))));
     let (head, mut source) = stop.wait_for(&opening)??;
-    source.fit(head.as_ref().map_or(&[], |head| head.text()));
     let nothing = Chunk::default();
     let seen = head.as_ref().unwrap_or(&nothing);
     let (schema, inferred) = match &saved {
         None => columns::inferred(plan, seen)?,
         Some(saved) => (columns::of_model(plan, &saved.schema, seen)?, Vec::new()),
     };
-    source.keep(&schema)?;
+    source.fit(seen.text(), weigh::features_of_a_record(&schema, seen));
+    source.keep(&schema.reading())?;
     let frozen = plan.settings.frozen;
     let learned = saved.as_ref().filter(|_| frozen).map(|saved| (saved.update, saved.batch));
     let (model, scaler) = match saved {
@@ -116,7 +116,7 @@ pub fn prepare_again(plan: &Plan, checkpoint: &Checkpoint, stop: &Stop) -> Resul
     let inputs = plan.inputs.clone();
     let opening = in_background(move || guarded("reading", || Source::resume(inputs, reading, &position)));
     let mut source = stop.wait_for(&opening)??;
-    source.keep(&schema)?;
+    source.keep(&schema.reading())?;
     let (mut model, scaler) = fresh(&header.settings, &schema);
     state.restore(&mut model)?;
     let opened = device::open(&resumed::device(plan, header), model, header.settings)?;
@@ -156,4 +156,42 @@ fn reordered(saved: Saved, schema: &Schema) -> (Model, Scaler) {
 /// A saved model says itself by which rule its slots are to be read.
 fn settings_of(settings: &Settings, model: &Model) -> Settings {
     Settings { optimizer: model.optimizer, penalty: model.penalty, hash_bits: model.hash_bits, ..*settings }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::examples::stride;
+    use crate::learner::{Optimizer, Penalty};
+    use crate::schema::Column;
+
+    /// The weight of each dense number of a model, by its name.
+    fn weights<'a>(schema: &Schema, weights: &'a [f32]) -> HashMap<String, &'a f32> {
+        schema.dense_names().into_iter().zip(weights).collect()
+    }
+
+    #[test]
+    fn weights_and_scales_follow_the_names_of_numbers_that_features_make() {
+        let section = "kind = 'polynomial'\ncolumns = ['a', 'b']";
+        let schema = |names: &[&str]| {
+            let column = |name: &&str| Column { name: (*name).into(), role: Role::Numeric, log: false };
+            let features = vec![toml::from_str(section).unwrap()];
+            Schema { columns: names.iter().map(column).collect(), features, ..Schema::default() }
+        };
+        let (old, new) = (schema(&["a", "c", "b"]), schema(&["b", "a", "c"]));
+        let shape = Shape { numeric: old.dense(), hash_bits: 2 };
+        let mut model = Model::new(shape, Optimizer::AdaGrad { learning_rate: 0.1 }, Penalty::NONE);
+        let width = stride(shape.numeric);
+        model.dense_a = (0..width).map(|at| at as f32).collect();
+        let mut scaler = Scaler::new(width);
+        scaler.learn(&model.dense_a, &mut vec![0.0; width]);
+        let before = model.dense_a.clone();
+        let (label, update) = (LabelRule::Inferred, Update::Record);
+        let saved = Saved { model, scaler, schema: old.clone(), label, update, batch: 1, note: None };
+        let (model, scaler) = reordered(saved, &new);
+        assert_eq!(weights(&old, &before), weights(&new, &model.dense_a));
+        assert_ne!(before, model.dense_a);
+        let means = &scaler.arrays()[1].1[..5];
+        assert_eq!(means, model.dense_a[..5].iter().map(|&mean| f64::from(mean)).collect::<Vec<_>>());
+    }
 }

@@ -4,8 +4,7 @@
 //! features. Without features that is the row as it is parsed. Never computes a number.
 
 use super::feature::{Feature, Part};
-use super::{Column, Role, Schema};
-use crate::examples::stride;
+use super::{Column, Role, Schema, stride};
 
 /// A number of the dense row.
 #[derive(Debug, Clone, PartialEq, Eq)]

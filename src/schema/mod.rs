@@ -174,7 +174,7 @@ impl Schema {
         }
         let role = |role| if role == Role::Ignored { Role::Ignored } else { Role::Categorical };
         let columns = self.read.iter().map(|column| Column { role: role(column.role), ..column.clone() }).collect();
-        Self { columns, ..self.clone() }
+        Self { columns, read: Vec::new(), absent: Vec::new(), transforms: Vec::new(), ..self.clone() }
     }
 
     /// The columns of one role, in order.

@@ -31,6 +31,8 @@ use synthetic::chunks::SyntheticChunks;
 pub const CHUNK: usize = 256 * 1024;
 /// Records of a chunk, about, where they are short: parsed, a short record takes many times its text.
 const CHUNK_RECORDS: usize = 8 * 1024;
+/// Hashed features of a chunk, about: 4 MiB of them.
+const CHUNK_FEATURES: usize = 512 * 1024;
 
 /// One input of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,13 +157,15 @@ impl Source {
         Ok(Self { current: Some(current), opened: last.source + 1, ..Self::new(inputs, reading) })
     }
 
-    /// Makes the chunks that follow smaller where the records of `sample` are short; columns are cut by records as it is.
-    pub fn fit(&mut self, sample: &[u8]) {
+    /// Makes the chunks that follow smaller where the records of `sample` are short, or become many features each; columns
+    /// are cut by records as it is.
+    pub fn fit(&mut self, sample: &[u8], features: usize) {
         if self.reading.format.is_columnar() {
             return;
         }
         let records = memchr::memchr_iter(b'\n', sample).count().max(1);
-        self.reading.chunk = (CHUNK_RECORDS * sample.len().div_ceil(records)).min(CHUNK);
+        let most = (CHUNK_FEATURES / features.max(1)).clamp(1, CHUNK_RECORDS);
+        self.reading.chunk = (most * sample.len().div_ceil(records)).min(CHUNK);
         if let Some(Current::Text(chunker)) = &mut self.current {
             chunker.set_size(self.reading.chunk);
         }

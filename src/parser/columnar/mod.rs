@@ -20,7 +20,7 @@ use arrow::datatypes::SchemaRef;
 
 use crate::error::{Error, Result};
 use crate::record::{PADDING, Part, Reason, Records, Span};
-use crate::schema::{Role, Schema};
+use crate::schema::{Feature, Role, Schema};
 pub use path::named;
 use path::{Path, find};
 
@@ -50,8 +50,10 @@ struct Used {
 type Faults = BTreeMap<usize, (usize, Reason)>;
 
 /// Whether a column's lists are features, an element each.
-fn is_list(_schema: &Schema, _column: &str) -> bool {
-    false
+fn is_list(schema: &Schema, column: &str) -> bool {
+    let names_it =
+        |feature: &Feature| matches!(feature, Feature::List { columns, .. } if columns.iter().any(|c| c == column));
+    schema.features.iter().any(names_it)
 }
 
 impl ColumnarParser {

@@ -18,7 +18,7 @@ use crate::record::{Reason, Span};
 /// A value's text, or why it has none.
 pub(super) type Field = std::result::Result<Span, Reason>;
 
-/// Between the elements of a list.
+/// Behind each element of a list.
 const SEPARATOR: u8 = 0x1f;
 
 /// The text of each value of `array`.
@@ -76,10 +76,8 @@ fn join(elements: &[Field], bytes: &mut Vec<u8>) -> Field {
     for element in elements {
         let span = (*element)?;
         if span.len > 0 {
-            if bytes.len() > start {
-                bytes.push(SEPARATOR);
-            }
             bytes.extend_from_within(span.start as usize..(span.start + span.len) as usize);
+            bytes.push(SEPARATOR);
         }
     }
     Ok(behind(start, bytes))
@@ -245,6 +243,6 @@ mod tests {
         ]);
         let lists: ArrayRef = Arc::new(lists);
         assert_eq!(texts(&lists), ["NotAValue", "NotAValue", "", "NotAValue"]);
-        assert_eq!(texts_by(joined, &lists.slice(1, 3)), ["1\u{1f}22", "", ""]);
+        assert_eq!(texts_by(joined, &lists.slice(1, 3)), ["1\u{1f}22\u{1f}", "", ""]);
     }
 }

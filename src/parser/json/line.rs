@@ -7,8 +7,8 @@ use super::scan::{Cursor, MAX_DEPTH, NotJson, Piece, decode};
 use crate::parser::number::{number, settle};
 use crate::record::{Reason, Records, Span};
 
-/// The byte between the elements of a list.
-const BETWEEN: u8 = 0x1f;
+/// The byte behind each element of a list.
+const BEHIND: u8 = 0x1f;
 
 /// Text that was decoded, on its way behind the chunk's.
 #[derive(Debug, Default)]
@@ -222,7 +222,7 @@ impl Line<'_> {
         let start = self.decoded.bytes.len();
         let mut is_more = !self.cursor.take(b"]");
         while is_more {
-            self.element(node, start, depth + 1)?;
+            self.element(node, depth + 1)?;
             self.cursor.skip_blanks();
             is_more = self.cursor.take(b",");
             if !is_more {
@@ -237,8 +237,8 @@ impl Line<'_> {
         Ok(())
     }
 
-    /// An element of a list whose texts are gathered from `start` on.
-    fn element(&mut self, node: usize, start: usize, depth: usize) -> Result<(), NotJson> {
+    /// An element of a list.
+    fn element(&mut self, node: usize, depth: usize) -> Result<(), NotJson> {
         let text = match self.cursor.peek() {
             b'"' => self.cursor.string()?,
             b'-' | b'0'..=b'9' => self.cursor.number()?.0,
@@ -251,8 +251,8 @@ impl Line<'_> {
         };
         if text.end > text.start {
             let out = &mut self.decoded.bytes;
-            out.extend((out.len() > start).then_some(BETWEEN));
             decode(self.cursor.text(text), out);
+            out.push(BEHIND);
         }
         Ok(())
     }

@@ -317,7 +317,7 @@ mod tests {
 {"tags":["a",]}"#;
         let mut records = Records { chunk: Chunk::of(text), ..Records::default() };
         parser.parse(&mut records);
-        assert_eq!(texts(&records), ["a\u{1f}1.50\u{1f}true\u{1f}b", "", "alone"]);
+        assert_eq!(texts(&records), ["a\u{1f}1.50\u{1f}true\u{1f}b\u{1f}", "", "alone"]);
         assert_eq!(rejections(&records), [(3, Some("tags"), Reason::NotAValue), (4, None, Reason::Syntax)]);
     }
 }
