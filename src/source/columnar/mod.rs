@@ -64,6 +64,7 @@ pub(super) struct ColumnChunks {
     fingerprint: u64,
     /// Records of a chunk.
     size: usize,
+    is_pipe: bool,
 }
 
 impl ColumnChunks {
@@ -77,7 +78,22 @@ impl ColumnChunks {
             Format::Parquet => Box::new(parquet::ParquetFile::open(Storage::of(text, &name)?, name.clone())?),
             _ => open_arrow(text, &name)?,
         };
-        Ok(Self { batches, name, offset: 0, first: true, rest: None, fingerprints, fingerprint: 0, size: RECORDS })
+        Ok(Self {
+            batches,
+            name,
+            offset: 0,
+            first: true,
+            rest: None,
+            fingerprints,
+            fingerprint: 0,
+            size: RECORDS,
+            is_pipe: *input == Input::Stdin,
+        })
+    }
+
+    /// Whether reading means to wait for whoever writes to the other end.
+    pub fn is_live(&self) -> bool {
+        self.is_pipe
     }
 
     /// Names and types of all columns.

@@ -13,8 +13,9 @@ use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::basic::Compression;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use parquet::file::reader::{ChunkReader, Length};
 use twox_hash::xxhash3_64::Hasher;
 
@@ -114,6 +115,7 @@ impl ParquetFile {
     /// Reads the used columns of the row group, neighbours in one go.
     fn read(&self) -> Result<Pieces> {
         let group = &self.groups()[self.group];
+        self.leaves().try_for_each(|leaf| self.check_codec(group.column(leaf)))?;
         let mut ranges: Vec<(u64, u64)> = self.leaves().map(|leaf| group.column(leaf).byte_range()).collect();
         ranges.sort_unstable();
         let mut joined: Vec<(u64, u64)> = Vec::new();
@@ -128,6 +130,18 @@ impl ParquetFile {
         let size = self.storage.size();
         let failed = |cause| unreadable(&self.name, cause);
         Ok(Pieces { of: of.map_err(failed)?, size: size.map_err(failed)? })
+    }
+
+    /// Two codecs that are hardly used are not read.
+    fn check_codec(&self, column: &ColumnChunkMetaData) -> Result<()> {
+        match column.compression() {
+            Compression::BROTLI(_) | Compression::LZO => Err(Error::input(format!(
+                "{} is compressed by {}, which is not read: write it again with zstd, snappy, lz4 or gzip",
+                self.name,
+                column.compression()
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// Of the directory, and of the last bytes of a row group.
