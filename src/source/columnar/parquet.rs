@@ -20,9 +20,9 @@ use parquet::file::reader::{ChunkReader, Length};
 use twox_hash::xxhash3_64::Hasher;
 
 use super::storage::{Storage, unreadable};
-use super::{Batches, Decoded, damaged, decoded, some};
+use super::{Batches, Decoded, Piece, damaged, decoded, some};
 use crate::error::{Error, Result};
-use crate::record::{Columns, Part};
+use crate::record::Columns;
 
 /// First and last bytes of a Parquet file.
 const MAGIC: &[u8] = b"PAR1";
@@ -166,7 +166,7 @@ impl Batches for ParquetFile {
         Ok(())
     }
 
-    fn next(&mut self) -> Result<Option<Part>> {
+    fn next(&mut self) -> Result<Option<Piece>> {
         while self.groups().get(self.group).is_some_and(|group| rows(group) <= self.row) {
             (self.group, self.row, self.pieces) = (self.group + 1, 0, None);
         }
@@ -174,8 +174,7 @@ impl Batches for ParquetFile {
         let first = self.row;
         let rows_of_group = rows(group);
         let rows = self.records(group).min(rows_of_group - first);
-        let all = u128::from(group.compressed_size().max(0) as u64);
-        let bytes = (all * rows as u128 / rows_of_group as u128) as u64;
+        let bytes = group.compressed_size().max(0) as u64;
         let pieces = match &self.pieces {
             Some(pieces) => pieces.clone(),
             None => Arc::new(self.read()?),
@@ -193,7 +192,7 @@ impl Batches for ParquetFile {
             pieces,
             columns: self.used.iter().map(|_| Decoded::new()).collect(),
         };
-        Ok(Some(Part { of: Arc::new(block), first: 0, rows, bytes }))
+        Ok(Some(Piece { of: Arc::new(block), first: 0, rows, before: first, all: rows_of_group, bytes }))
     }
 
     fn fingerprint(&self) -> Result<u64> {
