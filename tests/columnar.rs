@@ -86,7 +86,7 @@ fn mixed(at: u64, of: u64) -> u64 {
 fn table(rows: u64) -> Vec<Row> {
     let words = ["red", "b,lue", "gr\"een", "\u{e9}t\u{e9} \u{1f642}", "", "two\nlines"];
     let row = |at: u64| {
-        let there = |of: u64| mixed(at, of) % 11 != 0;
+        let there = |of: u64| !mixed(at, of).is_multiple_of(11);
         let amount = mixed(at, 1) as f64 / 1e7 - 50.0;
         Row {
             label: there(20).then_some(i32::from(amount + mixed(at, 2) as f64 / 1e8 > 60.0)),
@@ -95,7 +95,7 @@ fn table(rows: u64) -> Vec<Row> {
             share: there(6).then_some(mixed(at, 7) as f32 / 3.3e8),
             word: there(8).then(|| words[mixed(at, 9) as usize % words.len()].to_owned()),
             code: there(10).then_some(mixed(at, 11) as i64 % 50 - 25),
-            flag: there(12).then_some(mixed(at, 13) % 3 == 0),
+            flag: there(12).then_some(mixed(at, 13).is_multiple_of(3)),
             weight: there(14).then_some((1 + mixed(at, 15) % 3) as f32 / 2.0),
             id: at as i64,
         }
@@ -482,5 +482,18 @@ proptest! {
         let end = if many { (at + 16).min(bytes.len()) } else { at + 1 };
         bytes[at..end].iter_mut().for_each(|byte| *byte ^= by);
         train(&folder, name, &bytes);
+    }
+}
+
+#[test]
+#[ignore = "writes tests/golden/parquet and tests/golden/arrow: cargo test --test columnar golden -- --ignored"]
+fn the_golden_inputs_are_written() {
+    let to = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let (folder, batch) = (Folder::new(), otherwise(&batch(&table(200))));
+    parquet(&folder, "input.parquet", &batch, 80, Compression::SNAPPY);
+    arrow_file(&folder, "input.arrow", &batch, 80, None);
+    for (name, file) in [("parquet", "input.parquet"), ("arrow", "input.arrow")] {
+        std::fs::create_dir_all(to.join(name)).unwrap();
+        std::fs::write(to.join(name).join(file), folder.bytes(file)).unwrap();
     }
 }

@@ -190,7 +190,11 @@ impl Source {
 
     /// Whether reading means to wait for whoever writes to the other end.
     pub fn is_live(&self) -> bool {
-        matches!(&self.current, Some(Current::Text(chunker)) if chunker.is_eager())
+        match &self.current {
+            Some(Current::Text(chunker)) => chunker.is_eager(),
+            Some(Current::Columnar(chunks)) => chunks.is_live(),
+            _ => false,
+        }
     }
 
     /// The next chunk, in the buffers of `spare`; `None` at the end of the last input.

@@ -4,7 +4,7 @@
 //! rounded to 32 bits; a number that is used as text is its shortest decimal; a null is a missing value. Columns are
 //! found by their names, in any order; what is inside a struct is named by its path, `a.b`.
 //!
-//! A record is rejected for the first of its columns, in their order, that cannot be used. Siblings: [`path`] (names),
+//! A record is rejected for the first of its columns, in their order, that cannot be used. Siblings: `path` (names),
 //! `numbers`, `text` and `rows` (columns turned into rows).
 
 mod numbers;

@@ -14,9 +14,9 @@ use bytes::Bytes;
 use twox_hash::xxhash3_64::Hasher;
 
 use super::storage::{Storage, unreadable};
-use super::{Batches, Decoded, damaged, decoded, some};
+use super::{Batches, Decoded, Piece, damaged, decoded, some};
 use crate::error::{Error, Result};
-use crate::record::{Columns, Part};
+use crate::record::Columns;
 
 /// First and last bytes of an Arrow file.
 pub(super) const MAGIC: &[u8] = b"ARROW1";
@@ -144,11 +144,11 @@ impl Batches for ArrowFile {
         Ok(())
     }
 
-    fn next(&mut self) -> Result<Option<Part>> {
+    fn next(&mut self) -> Result<Option<Piece>> {
         let Some(batch) = self.take()? else { return Ok(None) };
         let first = std::mem::take(&mut self.passed).min(batch.rows);
-        let (rows, bytes) = (batch.rows - first, batch.bytes.len() as u64);
-        Ok(Some(Part { of: Arc::new(batch), first, rows, bytes }))
+        let (all, bytes) = (batch.rows, batch.bytes.len() as u64);
+        Ok(Some(Piece { of: Arc::new(batch), first, rows: all - first, before: first, all, bytes }))
     }
 
     fn fingerprint(&self) -> Result<u64> {

@@ -12,9 +12,8 @@ use arrow::ipc::reader::StreamReader;
 use twox_hash::xxhash3_64::Hasher;
 
 use super::storage::unreadable;
-use super::{Batches, damaged};
+use super::{Batches, Piece, damaged};
 use crate::error::{Error, Result};
-use crate::record::Part;
 
 /// An Arrow stream being read.
 pub(super) struct ArrowStream {
@@ -57,6 +56,7 @@ impl ArrowStream {
     }
 
     fn take(&mut self) -> Result<Option<RecordBatch>> {
+        self.seen = self.reader.get_ref().bytes;
         self.reader.next().transpose().map_err(|cause| match cause {
             ArrowError::IoError(_, cause) => unreadable(&self.name, cause),
             cause => damaged(&self.name, cause),
@@ -74,7 +74,7 @@ impl Batches for ArrowStream {
         Ok(())
     }
 
-    fn next(&mut self) -> Result<Option<Part>> {
+    fn next(&mut self) -> Result<Option<Piece>> {
         let (batch, first) = match self.waiting.take() {
             Some(waiting) => waiting,
             None => match self.take()? {
@@ -86,9 +86,8 @@ impl Batches for ArrowStream {
             Some(used) => batch.project(used).map_err(|cause| damaged(&self.name, cause))?,
             None => batch,
         };
-        let read = self.reader.get_ref().bytes;
-        let (rows, bytes) = (batch.num_rows() - first, read - std::mem::replace(&mut self.seen, read));
-        Ok(Some(Part { of: Arc::new(batch), first, rows, bytes }))
+        let (all, bytes) = (batch.num_rows(), self.reader.get_ref().bytes - self.seen);
+        Ok(Some(Piece { of: Arc::new(batch), first, rows: all - first, before: first, all, bytes }))
     }
 
     fn fingerprint(&self) -> Result<u64> {

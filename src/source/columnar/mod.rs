@@ -21,7 +21,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use super::open::Text;
 use super::{Input, open_text};
 use crate::error::{Error, Result};
-use crate::record::{Chunk, PADDING, Part, Place};
+use crate::record::{Chunk, Columns, PADDING, Part, Place};
 use crate::schema::{Format, Schema};
 use storage::Storage;
 
@@ -41,7 +41,7 @@ trait Batches: Send {
     fn keep(&mut self, columns: &[usize], chunk: usize) -> Result<()>;
 
     /// The next piece; `None` at the end.
-    fn next(&mut self) -> Result<Option<Part>>;
+    fn next(&mut self) -> Result<Option<Piece>>;
 
     /// What tells this input, read to the end of the last piece, from others.
     fn fingerprint(&self) -> Result<u64>;
@@ -49,6 +49,31 @@ trait Batches: Send {
     /// Makes the next piece begin behind so many records, of which there is one at least; gives the fingerprint of what
     /// is before them, or `None` where there are fewer.
     fn go_behind(&mut self, records: u64) -> Result<Option<u64>>;
+}
+
+/// Records of a row group or a batch that have not been handed on.
+struct Piece {
+    of: Arc<dyn Columns>,
+    /// The first of them in the columns.
+    first: usize,
+    rows: usize,
+    /// Records of the row group or batch before them, and all of its records.
+    before: usize,
+    all: usize,
+    /// Bytes of the row group or batch.
+    bytes: u64,
+}
+
+impl Piece {
+    /// Takes the next records out; their bytes follow from where they are, wherever reading began.
+    fn take(&mut self, most: usize) -> Part {
+        let rows = self.rows.min(most);
+        let up_to = |record: usize| (u128::from(self.bytes) * record as u128 / self.all.max(1) as u128) as u64;
+        let bytes = up_to(self.before + rows) - up_to(self.before);
+        let part = Part { of: self.of.clone(), first: self.first, rows, bytes };
+        (self.first, self.before, self.rows) = (self.first + rows, self.before + rows, self.rows - rows);
+        part
+    }
 }
 
 /// An input being cut.
@@ -59,11 +84,12 @@ pub(super) struct ColumnChunks {
     offset: u64,
     first: bool,
     /// What is left of the last piece.
-    rest: Option<Part>,
+    rest: Option<Piece>,
     fingerprints: bool,
     fingerprint: u64,
     /// Records of a chunk.
     size: usize,
+    is_pipe: bool,
 }
 
 impl ColumnChunks {
@@ -77,7 +103,22 @@ impl ColumnChunks {
             Format::Parquet => Box::new(parquet::ParquetFile::open(Storage::of(text, &name)?, name.clone())?),
             _ => open_arrow(text, &name)?,
         };
-        Ok(Self { batches, name, offset: 0, first: true, rest: None, fingerprints, fingerprint: 0, size: RECORDS })
+        Ok(Self {
+            batches,
+            name,
+            offset: 0,
+            first: true,
+            rest: None,
+            fingerprints,
+            fingerprint: 0,
+            size: RECORDS,
+            is_pipe: *input == Input::Stdin,
+        })
+    }
+
+    /// Whether reading means to wait for whoever writes to the other end.
+    pub fn is_live(&self) -> bool {
+        self.is_pipe
     }
 
     /// Names and types of all columns.
@@ -143,10 +184,7 @@ impl ColumnChunks {
     fn cut(&mut self) -> Result<Option<Part>> {
         self.read_on()?;
         let Some(rest) = &mut self.rest else { return Ok(None) };
-        let rows = rest.rows.min(self.size);
-        let bytes = (u128::from(rest.bytes) * rows as u128 / rest.rows as u128) as u64;
-        let part = Part { of: rest.of.clone(), first: rest.first, rows, bytes };
-        (rest.first, rest.rows, rest.bytes) = (rest.first + rows, rest.rows - rows, rest.bytes - bytes);
+        let part = rest.take(self.size);
         if rest.rows == 0 {
             self.rest = None;
         }
@@ -156,8 +194,8 @@ impl ColumnChunks {
     /// Reads the next piece with a record in it where nothing is left of the last one.
     fn read_on(&mut self) -> Result<()> {
         while self.rest.is_none() {
-            let Some(part) = self.batches.next()? else { return Ok(()) };
-            self.rest = Some(part).filter(|part| part.rows > 0);
+            let Some(piece) = self.batches.next()? else { return Ok(()) };
+            self.rest = Some(piece).filter(|piece| piece.rows > 0);
             if self.fingerprints && self.rest.is_some() {
                 self.fingerprint = self.batches.fingerprint()?;
             }

@@ -13,15 +13,16 @@ use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::basic::Compression;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use parquet::file::reader::{ChunkReader, Length};
 use twox_hash::xxhash3_64::Hasher;
 
 use super::storage::{Storage, unreadable};
-use super::{Batches, Decoded, damaged, decoded, some};
+use super::{Batches, Decoded, Piece, damaged, decoded, some};
 use crate::error::{Error, Result};
-use crate::record::{Columns, Part};
+use crate::record::Columns;
 
 /// First and last bytes of a Parquet file.
 const MAGIC: &[u8] = b"PAR1";
@@ -114,6 +115,7 @@ impl ParquetFile {
     /// Reads the used columns of the row group, neighbours in one go.
     fn read(&self) -> Result<Pieces> {
         let group = &self.groups()[self.group];
+        self.leaves().try_for_each(|leaf| self.check_codec(group.column(leaf)))?;
         let mut ranges: Vec<(u64, u64)> = self.leaves().map(|leaf| group.column(leaf).byte_range()).collect();
         ranges.sort_unstable();
         let mut joined: Vec<(u64, u64)> = Vec::new();
@@ -128,6 +130,18 @@ impl ParquetFile {
         let size = self.storage.size();
         let failed = |cause| unreadable(&self.name, cause);
         Ok(Pieces { of: of.map_err(failed)?, size: size.map_err(failed)? })
+    }
+
+    /// Two codecs that are hardly used are not read.
+    fn check_codec(&self, column: &ColumnChunkMetaData) -> Result<()> {
+        match column.compression() {
+            Compression::BROTLI(_) | Compression::LZO => Err(Error::input(format!(
+                "{} is compressed by {}, which is not read: write it again with zstd, snappy, lz4 or gzip",
+                self.name,
+                column.compression()
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// Of the directory, and of the last bytes of a row group.
@@ -152,7 +166,7 @@ impl Batches for ParquetFile {
         Ok(())
     }
 
-    fn next(&mut self) -> Result<Option<Part>> {
+    fn next(&mut self) -> Result<Option<Piece>> {
         while self.groups().get(self.group).is_some_and(|group| rows(group) <= self.row) {
             (self.group, self.row, self.pieces) = (self.group + 1, 0, None);
         }
@@ -160,8 +174,7 @@ impl Batches for ParquetFile {
         let first = self.row;
         let rows_of_group = rows(group);
         let rows = self.records(group).min(rows_of_group - first);
-        let all = u128::from(group.compressed_size().max(0) as u64);
-        let bytes = (all * rows as u128 / rows_of_group as u128) as u64;
+        let bytes = group.compressed_size().max(0) as u64;
         let pieces = match &self.pieces {
             Some(pieces) => pieces.clone(),
             None => Arc::new(self.read()?),
@@ -179,7 +192,7 @@ impl Batches for ParquetFile {
             pieces,
             columns: self.used.iter().map(|_| Decoded::new()).collect(),
         };
-        Ok(Some(Part { of: Arc::new(block), first: 0, rows, bytes }))
+        Ok(Some(Piece { of: Arc::new(block), first: 0, rows, before: first, all: rows_of_group, bytes }))
     }
 
     fn fingerprint(&self) -> Result<u64> {
