@@ -267,7 +267,8 @@ impl Snapshot for Counts {
 
     fn save(&self, to: &mut Saving<'_>) {
         let Self { records, rejected, filtered, by_reason, bytes, best_loss } = self;
-        to.put("records", &[*records, *rejected, *bytes, *filtered]);
+        to.put("records", &[*records, *rejected, *bytes]);
+        to.put("filtered", &[*filtered]);
         to.put("by_reason", &Reason::ALL.map(|reason| by_reason.get(&reason).copied().unwrap_or(0)));
         to.put("best_loss", best_loss.as_ref().map_or(&[][..], |best| std::slice::from_ref(&best.loss)));
         to.put("best_loss_records", best_loss.as_ref().map_or(&[][..], |best| std::slice::from_ref(&best.records)));
@@ -275,7 +276,8 @@ impl Snapshot for Counts {
 
     fn restore(&mut self, from: &Restoring<'_>) -> Result<()> {
         let Self { records, rejected, filtered, by_reason, bytes, best_loss } = self;
-        [*records, *rejected, *bytes, *filtered] = from.counts("records")?;
+        [*records, *rejected, *bytes] = from.counts("records")?;
+        *filtered = if from.has("filtered") { from.counts::<1>("filtered")?[0] } else { 0 }; // added later
         let counts: Vec<u64> = from.get("by_reason")?; // reasons that came later are missing, and have not occurred
         let sum = counts.iter().try_fold(0_u64, |sum, &count| sum.checked_add(count));
         let is_whole = counts.len() <= Reason::ALL.len() && sum == Some(*rejected);

@@ -328,11 +328,11 @@ fn an_output_that_cannot_be_is_refused_before_the_first_record() {
 fn a_job_file_that_is_not_right_is_refused_with_the_key() {
     let folder = Folder::new();
     for (job, words) in [
-        ("[learner]\nspeed = 3\n", &["`speed`", "`learning-rate`", "`learner`"][..]),
+        ("[learner]\nspeed = 3\n", &["[learner] has no key speed"][..]),
         ("[learner]\nbatch = 'x'\n", &["learner.batch", "expected a whole number"]),
         ("[source]\ninput = 'a.csv'\n", &["source.input", "expected a list, such as [\"a\", \"b\"]"]),
         ("[source]\nlabel = 1\n", &["source.label", "text in quotes"]),
-        ("[sauce]\n", &["`sauce`", "`source`"]),
+        ("[sauce]\n", &["[sauce]", "did you mean [source]"]),
         ("[source\n", &["line 1"]),
         ("[source]\ngenerate = 'clicks'\ninput = ['a.csv']\n", &["keep `input` or `generate`"]),
         ("[learner]\noptimizer = 'newton'\n", &["newton", "adagrad"]),
