@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 
 use program::{Folder, map_records, stream};
 use tidemill::checkpoint::{self, Checkpoint, store::file_of};
+use tidemill::schema::Schema;
 use tidemill::sink::model::{self, SavedModel};
 use tidemill::sink::output::Written;
 use tidemill::source::synthetic::Generator;
@@ -61,10 +62,11 @@ fn with(stored: &Path, names: &[&str]) -> Folder {
     folder
 }
 
-/// The same model, whoever wrote it.
+/// The same model, whoever wrote it and whatever else is written beside it today.
 fn is_same_model(a: &Path, b: &Path) -> bool {
-    let [a, b] = [a, b].map(|path| SavedModel { tidemill: String::new(), ..SavedModel::read(path).unwrap() });
-    a == b
+    let [a, b] = [a, b].map(|path| SavedModel::read(path).unwrap());
+    let schema = |saved: &SavedModel| serde_json::from_value::<Schema>(saved.schema.clone()).unwrap();
+    (&a.model, &a.scaler, &a.job) == (&b.model, &b.scaler, &b.job) && schema(&a) == schema(&b)
 }
 
 #[test]
