@@ -185,6 +185,12 @@ pub struct Restoring<'a> {
 }
 
 impl Restoring<'_> {
+    /// Whether there is such an array: some are left out where they say nothing.
+    pub fn has(&self, name: &str) -> bool {
+        let full = format!("{}/{name}", self.part);
+        self.state.arrays().iter().any(|array| array.name == full)
+    }
+
     /// An array, however long.
     ///
     /// # Errors
