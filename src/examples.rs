@@ -73,6 +73,8 @@ pub struct Examples {
     /// Event time in microseconds since 1970, `i64::MIN` where it is missing: one a row, or empty where nothing asks
     /// for it.
     pub time: Vec<i64>,
+    /// Numbers whose running quantiles are features: `rows` x the number of such columns, in the order of the sections.
+    pub measured: Vec<f32>,
     /// The hashes of categories that are imputed, `None` where one is missing: `rows` x the number of such columns,
     /// which stand in the order of their names.
     pub category: Vec<Option<u32>>,
@@ -97,6 +99,7 @@ impl Examples {
         self.id_end.clear();
         self.key.clear();
         self.time.clear();
+        self.measured.clear();
         self.category.clear();
         self.rejected.clear();
     }

@@ -190,7 +190,8 @@ fn one_step_a_micro_batch_goes_on_as_if_it_had_never_been_killed() {
 fn transforms_that_remember_go_on_as_if_they_had_never_been_killed() {
     let job = "[[transform]]\ndeduplicate = { key = ['user', 'ad'], within = '1h', most = 500 }\n\
                [[transform]]\nsample = { negatives = 0.5 }\n[[transform]]\nscale = { price = 'min-max' }\n\
-               [[transform]]\nimpute = { price = 'mean', site = 'most-frequent' }\n";
+               [[transform]]\nimpute = { price = 'mean', site = 'most-frequent' }\n\
+               [[feature]]\nkind = 'quantiles'\ncolumns = ['price']\n";
     let prepare = |folder: &Folder, text: &str| {
         folder.file("job.toml", job);
         folder.file("gaps.csv", text.replace(",s1,", ",,"));

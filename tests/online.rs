@@ -19,7 +19,8 @@ const ALL: &str = "[source]\nlabel = 'click'\ntime = 'time'\n[learner]\ndevice =
     [[transform]]\ndeduplicate = { key = ['user', 'ad'], within = '2h', most = 2000 }\n\
     [[transform]]\nsample = { negatives = 0.5, seed = 7 }\n\
     [[transform]]\nscale = { price = 'min-max', hour = 'none' }\n\
-    [[transform]]\nimpute = { price = 'mean', site = 'most-frequent' }\n";
+    [[transform]]\nimpute = { price = 'mean', site = 'most-frequent' }\n\
+    [[feature]]\nkind = 'quantiles'\ncolumns = ['price']\nbins = 7\nkeep = true\n";
 
 fn with_clicks(records: u64) -> Folder {
     let folder = Folder::new();
@@ -146,6 +147,37 @@ fn a_missing_category_is_learned_as_the_most_frequent_one_before_it() {
 }
 
 #[test]
+fn running_quantiles_are_learned_as_categories_of_their_names() {
+    let folder = Folder::new();
+    let (mut raw, mut made, mut seen) = (String::from("y,x\n"), String::from("y,x\n"), Vec::new());
+    for at in 0..900usize {
+        let (label, x) = (usize::from(at * at % 7 < 3), at * 7919 % 61);
+        let below = seen.iter().filter(|&&known| known < x).count();
+        let bucket = (4 * below / seen.len().max(1)).min(3);
+        if at % 6 == 5 {
+            raw.push_str(&format!("{label},\n"));
+            made.push_str(&format!("{label},\n"));
+        } else {
+            raw.push_str(&format!("{label},{x}\n"));
+            made.push_str(&format!("{label},x q{bucket}\n"));
+            seen.push(x);
+        }
+    }
+    folder.file("raw.csv", raw);
+    folder.file("made.csv", made);
+    let section = "[[feature]]\nkind = 'quantiles'\ncolumns = ['x']\nbins = 4\n";
+    folder.file("raw.toml", section);
+    folder.run("train raw.toml raw.csv --label y --device cpu --predictions raw.p.csv --model raw.model").fine();
+    folder.run("train made.csv --label y --device cpu --predictions made.p.csv").fine();
+    assert_eq!(folder.text("raw.p.csv"), folder.text("made.p.csv"));
+    folder.file("cross.toml", format!("{section}[[feature]]\nkind = 'cross'\nof = [['x', 'c']]\n"));
+    folder.file("cross.csv", "y,x,c\n1,2,a\n");
+    folder.run("train cross.toml cross.csv --label y").refused(&["number 2", "made behind all crosses", "\"buckets\""]);
+    folder.file("twice.toml", format!("{section}{section}"));
+    folder.run("train twice.toml raw.csv --label y").refused(&["number 2", "keep one of the two"]);
+}
+
+#[test]
 fn threads_and_pipes_change_no_byte() {
     let folder = with_clicks(20_000);
     for threads in [1, 3] {
@@ -192,9 +224,9 @@ fn when_predicting_every_record_stays_and_what_was_learned_stands_still() {
     let without_time = |line: &str| line.split_once(',').unwrap().1.to_owned() + "\n";
     let lines: Vec<_> = text.lines().collect();
     folder.file("last.csv", lines[..1].iter().chain(&lines[4000..]).map(|line| without_time(line)).collect::<String>());
-    folder.run("predict --model clicks.model last.csv --predictions last.csv.p").fine();
+    folder.run("predict --model clicks.model last.csv --predictions last.p.csv").fine();
     let probability = |name: &str| column(&folder.text(name), "probability");
-    assert_eq!(probability("all.csv")[3999..], probability("last.csv.p"));
+    assert_eq!(probability("all.csv")[3999..], probability("last.p.csv"));
     folder.run("train job.toml clicks.csv --warm-start clicks.model --model next.model").fine();
 }
 

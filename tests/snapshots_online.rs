@@ -12,18 +12,23 @@ use tidemill::scaler::Scaler;
 use tidemill::schema::{Column, Role, Schema};
 use tidemill::snapshot::{Kind, Snapshot, State};
 
-const SECTIONS: [&str; 4] = [
+const SECTIONS: [&str; 5] = [
     "deduplicate = { key = ['c'], within = 20, most = 8 }",
     "scale = { a = 'min-max', b = 'none' }",
     "impute = { a = 'mean', c = 'most-frequent', d = 'most-frequent' }",
     "sample = { negatives = 0.5 }",
+    QUANTILES,
 ];
+const QUANTILES: &str = "kind = 'quantiles'\ncolumns = ['b', 'a']\nbins = 3\nkeep = true";
 
 fn schema(sections: &[&str]) -> Schema {
     let roles = [("a", Role::Numeric), ("b", Role::Numeric), ("c", Role::Categorical), ("d", Role::Categorical)];
     let columns = roles.map(|(name, role)| Column { name: name.into(), role, log: false }).into();
-    let transforms = sections.iter().map(|section| toml::from_str(section).unwrap()).collect();
-    Schema { columns, transforms, ..Schema::default() }
+    let steps = sections.iter().filter(|section| **section != QUANTILES);
+    let transforms = steps.map(|section| toml::from_str(section).unwrap()).collect();
+    let features = sections.iter().filter(|section| **section == QUANTILES);
+    let features = features.map(|section| toml::from_str(section).unwrap()).collect();
+    Schema { columns, transforms, features, ..Schema::default() }
 }
 
 /// Two numbers, two categories, and whether the label is positive.
@@ -42,6 +47,7 @@ fn examples(rows: &[Row]) -> Examples {
         examples.dense.resize(16 * (number as usize + 1), f32::NAN);
         examples.hash.extend(categories.iter().flatten());
         examples.row_start.push(examples.hash.len() as u32);
+        examples.measured.extend(numbers.iter().rev());
         examples.category.extend_from_slice(categories);
         examples.key.push(u64::from(categories[0].unwrap_or(99)));
         examples.label.push(if *is_positive { LabelToken::One } else { LabelToken::Zero });
@@ -73,7 +79,7 @@ fn state_of(part: &impl Snapshot) -> State {
 
 proptest! {
     #[test]
-    fn online_transforms_come_back_and_go_on(before in rows(), behind in rows(), which in 1usize..16) {
+    fn online_transforms_come_back_and_go_on(before in rows(), behind in rows(), which in 1usize..32) {
         let sections: Vec<_> = SECTIONS.into_iter().enumerate().filter(|(at, _)| which >> at & 1 == 1).map(|(_, s)| s).collect();
         let schema = schema(&sections);
         let mut whole = batcher(&schema);
@@ -89,7 +95,8 @@ proptest! {
 
     #[test]
     fn no_label_changes_what_is_made(rows in rows()) {
-        let schema = schema(&SECTIONS[..3]);
+        let blind: Vec<_> = SECTIONS.into_iter().filter(|section| !section.starts_with("sample")).collect();
+        let schema = schema(&blind);
         let flipped: Vec<Row> = rows.iter().map(|&(numbers, categories, label)| (numbers, categories, !label)).collect();
         let (kept, batch) = fed(&mut batcher(&schema), &examples(&rows), 0);
         let (other_kept, other) = fed(&mut batcher(&schema), &examples(&flipped), 0);

@@ -14,6 +14,7 @@
 //! | `duplicates` | where asked for: `key` and `place` of the keys that came, the longest ago first; `forgotten` |
 //! | `numbers` | where asked for: by column that is not standardised `count`, `sum`, `low`, `high` |
 //! | `categories` | where asked for: by imputed column `len`, `most`; of all of them `hash`, `count` |
+//! | `quantiles` | where asked for: by column `count`, `levels`; by level `len`, `second`; of all of them `values` |
 //! | `labels` | `settled`: how negatives are written, the first record that told it, the first 1 |
 //! | `micro_batch` | the records that wait: `rows`, `dense`, `row_start`, `hash`, `value`, `label`, `weight`, `record`, `id`, `id_end` |
 //! | `model` | `shape`, `steps`, `bias`, `dense_a`, `dense_b`; of the table only what has been touched: `table`, `touched` (a bit each) |

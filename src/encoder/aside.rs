@@ -1,5 +1,6 @@
-//! What is set aside for the engine's transforms: takes records, gives keys of those that come again, event times, and
-//! categories whose missing values are imputed. Never looks at a label, and remembers nothing.
+//! What is set aside for the engine's transforms: takes records, gives keys of those that come again, event times, numbers
+//! whose quantiles are features, and categories whose missing values are imputed. Never looks at a label, and remembers
+//! nothing.
 
 use twox_hash::XxHash3_64;
 
@@ -17,6 +18,8 @@ pub(super) struct Aside {
     key: Vec<Field>,
     /// Place among the texts, and name.
     time: Option<(usize, String)>,
+    /// Places among the numbers.
+    measured: Vec<usize>,
     /// Places among the texts, and the seeds of their values.
     categories: Vec<(usize, u32)>,
     hashing: Hashing,
@@ -44,15 +47,18 @@ impl Aside {
         let time = schema.time.as_ref().and_then(|name| Some((schema.place(Role::Categorical, name)?, name.clone())));
         let category =
             |name: &str| Some((schema.place(Role::Categorical, name)?, hashed(name.as_bytes(), 0, schema.hashing)));
+        let measured = schema.quantiles().into_iter();
         let aside = Self {
             key: key.iter().filter_map(field).collect(),
             time,
+            measured: measured.filter_map(|(name, _)| schema.place(Role::Numeric, name)).collect(),
             categories: schema.imputed(Impute::MostFrequent).into_iter().filter_map(category).collect(),
             hashing: schema.hashing,
             texts: schema.of(Role::Categorical).count(),
             stride: schema.stride(),
         };
-        let is_asked = !(aside.key.is_empty() && aside.categories.is_empty()) || schema.time.is_some();
+        let is_asked = !(aside.key.is_empty() && aside.measured.is_empty() && aside.categories.is_empty())
+            || schema.time.is_some();
         is_asked.then_some(aside)
     }
 
@@ -70,6 +76,7 @@ impl Aside {
         if !self.key.is_empty() {
             examples.key.push(self.key(records, row));
         }
+        examples.measured.extend(self.measured.iter().map(|place| records.numeric[row * self.stride + place]));
         for &(place, seed) in &self.categories {
             let value = text(place);
             examples.category.push((!value.is_empty()).then(|| hashed(value, seed, self.hashing)));
@@ -167,6 +174,18 @@ mod tests {
         assert_eq!(rejected, [(1, Reason::NotATime, Some("when"))]);
         let predicting = encode(&[BY_ALL], true, text);
         assert_eq!((predicting.rows, predicting.key, predicting.time), (3, vec![], vec![]));
+    }
+
+    #[test]
+    fn numbers_of_quantiles_are_set_aside_beside_what_they_are_else() {
+        let columns = ROLES.map(|(name, role)| Column { name: name.into(), role, log: false }).into();
+        let features = vec![toml::from_str("kind = 'quantiles'\ncolumns = ['n']").unwrap()];
+        let schema = Schema { columns, format: Format::Tsv, features, ..Schema::default() };
+        let (mut records, mut examples) = (Records::default(), Examples::default());
+        let text = b"1\t1.5\tx\ty\t\ta\nmaybe\t2\tx\ty\t\ta\n0\t3\tx\ty\t\ta\n";
+        Parser::new(schema.clone()).parse(Chunk::of(text), &mut records).unwrap();
+        Encoder::new(&schema, LabelRule::Inferred).encode(&mut records, &mut examples);
+        assert_eq!((examples.measured, examples.dense.len()), (vec![1.5, 3.0], 0));
     }
 
     #[test]

@@ -3,12 +3,13 @@
 //!
 //! Of a record it is first asked whether it came before ([`duplicates`]), then, of a negative, whether it is among those
 //! that are kept ([`sample`]). Of those that stay, numbers are brought into proportion ([`numbers`]) and missing
-//! categories replaced ([`categories`]). All but the sample are blind to labels: what it takes out has been remembered
+//! categories replaced ([`categories`]), and quantiles become features ([`quantiles`]). All but the sample are blind to labels: what it takes out has been remembered
 //! as seen before. When only predicting, every record stays, and values are made by what was learned.
 
 pub mod categories;
 pub mod duplicates;
 pub mod numbers;
+pub mod quantiles;
 pub mod sample;
 
 use std::ops::Range;
@@ -20,6 +21,7 @@ use crate::snapshot::{Restoring, Saving, Snapshot};
 use categories::Categories;
 use duplicates::Duplicates;
 use numbers::Numbers;
+use quantiles::Quantiles;
 use sample::Sampler;
 
 /// The online transforms of a job, with what they remember.
@@ -29,6 +31,7 @@ pub struct Online {
     sample: Option<Sampler>,
     numbers: Option<Numbers>,
     categories: Option<Categories>,
+    quantiles: Option<Quantiles>,
 }
 
 /// Which examples stay.
@@ -73,16 +76,17 @@ impl Online {
             sample: schema.sample().map(Sampler::new),
             numbers: Numbers::new(schema),
             categories: Categories::new(schema),
+            quantiles: Quantiles::new(schema),
         };
-        let Self { duplicates, sample, numbers, categories } = &online;
-        let is_asked = duplicates.is_some() || sample.is_some() || numbers.is_some() || categories.is_some();
-        is_asked.then_some(online)
+        let is_asked = online.duplicates.is_some() || online.sample.is_some() || online.numbers.is_some();
+        (is_asked || online.adds_features()).then_some(online)
     }
 
     /// The state that predicting needs, by name, for a model file; the other way round is [`Online::with_arrays`].
     pub fn arrays(&self) -> Vec<(String, Vec<f64>)> {
         let numbers = self.numbers.iter().flat_map(Numbers::arrays);
-        numbers.chain(self.categories.iter().flat_map(Categories::arrays)).collect()
+        let categories = self.categories.iter().flat_map(Categories::arrays);
+        numbers.chain(categories).chain(self.quantiles.iter().flat_map(Quantiles::arrays)).collect()
     }
 
     /// The same with the state that [`Online::arrays`] gave; `None` where an array is missing or does not fit.
@@ -95,6 +99,10 @@ impl Online {
         };
         self.categories = match self.categories {
             Some(categories) => Some(categories.with_arrays(array)?),
+            None => None,
+        };
+        self.quantiles = match self.quantiles {
+            Some(quantiles) => Some(quantiles.with_arrays(array)?),
             None => None,
         };
         Some(self)
@@ -142,13 +150,16 @@ impl Online {
 
     /// Whether it adds features to records.
     pub fn adds_features(&self) -> bool {
-        self.categories.is_some()
+        self.categories.is_some() || self.quantiles.is_some()
     }
 
     /// Adds the features of row `row` that are made here.
     pub fn add_features(&mut self, examples: &Examples, row: usize, learns: bool, mut put: impl FnMut(u32, f32)) {
         if let Some(categories) = &mut self.categories {
             categories.fill(&examples.category, row, learns, |hash| put(hash, 1.0));
+        }
+        if let Some(quantiles) = &mut self.quantiles {
+            quantiles.fill(&examples.measured, row, learns, |hash| put(hash, 1.0));
         }
     }
 }
@@ -157,16 +168,18 @@ impl Snapshot for Online {
     const PART: &'static str = "online";
 
     fn save(&self, to: &mut Saving<'_>) {
-        let Self { duplicates, sample: _, numbers, categories } = self;
+        let Self { duplicates, sample: _, numbers, categories, quantiles } = self;
         duplicates.iter().for_each(|part| to.save(part));
         numbers.iter().for_each(|part| to.save(part));
         categories.iter().for_each(|part| to.save(part));
+        quantiles.iter().for_each(|part| to.save(part));
     }
 
     fn restore(&mut self, from: &Restoring<'_>) -> Result<()> {
-        let Self { duplicates, sample: _, numbers, categories } = self;
+        let Self { duplicates, sample: _, numbers, categories, quantiles } = self;
         duplicates.iter_mut().try_for_each(|part| from.restore(part))?;
         numbers.iter_mut().try_for_each(|part| from.restore(part))?;
-        categories.iter_mut().try_for_each(|part| from.restore(part))
+        categories.iter_mut().try_for_each(|part| from.restore(part))?;
+        quantiles.iter_mut().try_for_each(|part| from.restore(part))
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::step::{Deduplicate, Impute, Sample, Scale, Step, Within};
-use super::{Role, Schema};
+use super::{Feature, Role, Schema};
 use crate::error::{Error, Result};
 
 /// Least share of negatives that is kept: below, a kept one would weigh more than most of the stream.
@@ -61,6 +61,15 @@ impl Schema {
             sections.flatten().filter(|(_, how)| **how == by).map(|(name, _)| name.as_str()).collect();
         names.sort_unstable();
         names
+    }
+
+    /// The columns of running quantiles, with how many buckets each has.
+    pub fn quantiles(&self) -> Vec<(&str, usize)> {
+        let columns = self.features.iter().filter_map(|feature| match feature {
+            Feature::Quantiles { columns, bins, .. } => Some(columns.iter().map(|name| (name.as_str(), *bins))),
+            _ => None,
+        });
+        columns.flatten().collect()
     }
 
     /// Sees to it that the engine's transforms fit the columns.
