@@ -292,9 +292,9 @@ impl Snapshot for Counts {
     fn save(&self, to: &mut Saving<'_>) {
         let Self { records, rejected, filtered, duplicates, sampled_out, forgotten, by_reason, bytes, best_loss } =
             self;
-        to.put("records", &[*records, *rejected, *bytes, *filtered]);
-        let left_out = [*duplicates, *sampled_out, *forgotten];
-        if left_out != [0; 3] {
+        to.put("records", &[*records, *rejected, *bytes]);
+        let left_out = [*filtered, *duplicates, *sampled_out, *forgotten];
+        if left_out != [0; 4] {
             to.put("left_out", &left_out);
         }
         to.put("by_reason", &Reason::ALL.map(|reason| by_reason.get(&reason).copied().unwrap_or(0)));
@@ -305,8 +305,10 @@ impl Snapshot for Counts {
     fn restore(&mut self, from: &Restoring<'_>) -> Result<()> {
         let Self { records, rejected, filtered, duplicates, sampled_out, forgotten, by_reason, bytes, best_loss } =
             self;
-        [*records, *rejected, *bytes, *filtered] = from.counts("records")?;
-        [*duplicates, *sampled_out, *forgotten] = if from.has("left_out") { from.counts("left_out")? } else { [0; 3] };
+        [*records, *rejected, *bytes] = from.counts("records")?;
+        // It is missing where nothing was left out, and in files of before there was anything to leave out.
+        [*filtered, *duplicates, *sampled_out, *forgotten] =
+            if from.has("left_out") { from.counts("left_out")? } else { [0; 4] };
         let counts: Vec<u64> = from.get("by_reason")?; // reasons that came later are missing, and have not occurred
         let sum = counts.iter().try_fold(0_u64, |sum, &count| sum.checked_add(count));
         let is_whole = counts.len() <= Reason::ALL.len() && sum == Some(*rejected);

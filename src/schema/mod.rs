@@ -202,8 +202,11 @@ impl Schema {
         stride(self.numeric())
     }
 
-    /// The names of the columns of one role, comma between them.
+    /// The names of the columns of one role, comma between them; an event time that is read as text is a time.
     pub fn names(&self, role: Role) -> String {
-        self.of(role).map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ")
+        let is_time = |column: &&Column| self.time.as_ref() == Some(&column.name);
+        let times = self.columns.iter().filter(is_time).filter(|_| role == Role::Time);
+        let columns = self.of(role).filter(|column| !is_time(column)).chain(times);
+        columns.map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ")
     }
 }
