@@ -1,13 +1,15 @@
 //! The batcher: takes examples in order, gives micro-batches of exactly `--batch` of them, fewer only at the end, or
 //! where nothing is learned and it makes no difference.
 //!
-//! On the way numbers are standardised, labels resolved and records numbered: what depends on the order happens here.
+//! On the way numbers are standardised, online transforms carried out, labels resolved and records numbered: what depends
+//! on the order happens here.
 
 use std::ops::Range;
 
 use crate::encoder::label::LabelGuard;
 use crate::error::Result;
 use crate::examples::{Examples, MicroBatch};
+use crate::online::{Online, Sifted};
 use crate::scaler::Scaler;
 use crate::snapshot::{Restoring, Saving, Snapshot};
 
@@ -20,6 +22,8 @@ pub struct Batcher {
     labels: LabelGuard,
     /// Whether running scales follow the stream; they stand still when only predicting.
     learns_scales: bool,
+    /// What else depends on the records before.
+    online: Option<Online>,
     filling: MicroBatch,
 }
 
@@ -28,12 +32,31 @@ impl Batcher {
     pub fn new(size: usize, stride: usize, scaler: Scaler, learns_scales: bool) -> Self {
         let mut filling = MicroBatch::default();
         filling.clear();
-        Self { size, stride, scaler, labels: LabelGuard::default(), learns_scales, filling }
+        Self { size, stride, scaler, labels: LabelGuard::default(), learns_scales, online: None, filling }
+    }
+
+    /// The same with the online transforms of a job.
+    #[must_use]
+    pub fn with(self, online: Option<Online>) -> Self {
+        Self { online, ..self }
     }
 
     /// The running scales as they stand.
     pub fn scaler(&self) -> &Scaler {
         &self.scaler
+    }
+
+    /// The online transforms as they stand.
+    pub fn online(&self) -> Option<&Online> {
+        self.online.as_ref()
+    }
+
+    /// Says which examples of `rows` are to be taken: all of them where nothing is learned. To be asked once of each.
+    pub fn sift(&mut self, examples: &Examples, rows: Range<usize>, seen: u64) -> Sifted {
+        match &mut self.online {
+            Some(online) if self.learns_scales => online.sift(examples, rows, seen),
+            _ => Sifted::all(rows),
+        }
     }
 
     /// Takes the examples of `rows` until the micro-batch is full; gives the first row that was not taken.
@@ -53,6 +76,9 @@ impl Batcher {
             batch.label.push(self.labels.resolve(examples.label[at], record)?);
             batch.weight.push(examples.weight.get(at).copied().unwrap_or(1.0));
             batch.record.push(record);
+        }
+        if let (Some(online), true) = (&self.online, self.learns_scales) {
+            online.weigh(&batch.label[batch.rows..], &mut batch.weight[batch.rows..]);
         }
         if !examples.id_end.is_empty() {
             for at in row..end {
@@ -100,9 +126,16 @@ impl Batcher {
                 self.scaler.apply(raw, out);
             }
         }
+        if let Some(online) = &mut self.online {
+            let raw = &examples.dense[row * self.stride..end * self.stride];
+            online.scale(raw, &mut dense[base..], self.stride, self.learns_scales);
+        }
     }
 
     fn fill_hashed(&mut self, examples: &Examples, row: usize, end: usize) {
+        if self.online.as_ref().is_some_and(Online::adds_features) {
+            return self.fill_one_by_one(examples, row, end);
+        }
         let batch = &mut self.filling;
         let (first, last) = (examples.row_start[row], examples.row_start[end]);
         let base = batch.hash.len() as u32;
@@ -110,21 +143,40 @@ impl Batcher {
         batch.value.extend_from_slice(&examples.value[first as usize..last as usize]);
         batch.row_start.extend(examples.row_start[row + 1..=end].iter().map(|start| start - first + base));
     }
+
+    /// The same where features are added that depend on the records before; they come last.
+    fn fill_one_by_one(&mut self, examples: &Examples, row: usize, end: usize) {
+        let MicroBatch { hash, value, row_start, .. } = &mut self.filling;
+        for at in row..end {
+            let features = examples.row_start[at] as usize..examples.row_start[at + 1] as usize;
+            hash.extend_from_slice(&examples.hash[features.clone()]);
+            value.extend_from_slice(&examples.value[features]);
+            if let Some(online) = &mut self.online {
+                online.add_features(examples, at, self.learns_scales, |of, x| {
+                    hash.push(of);
+                    value.push(x);
+                });
+            }
+            row_start.push(hash.len() as u32);
+        }
+    }
 }
 
 impl Snapshot for Batcher {
     const PART: &'static str = "batcher";
 
     fn save(&self, to: &mut Saving<'_>) {
-        let Self { size: _, stride: _, scaler, labels, learns_scales: _, filling } = self;
+        let Self { size: _, stride: _, scaler, labels, learns_scales: _, online, filling } = self;
         to.save(scaler);
+        online.iter().for_each(|online| to.save(online));
         to.save(labels);
         to.save(filling);
     }
 
     fn restore(&mut self, from: &Restoring<'_>) -> Result<()> {
-        let Self { size, stride, scaler, labels, learns_scales: _, filling } = self;
+        let Self { size, stride, scaler, labels, learns_scales: _, online, filling } = self;
         from.restore(scaler)?;
+        online.iter_mut().try_for_each(|online| from.restore(online))?;
         from.restore(labels)?;
         from.restore(filling)?;
         let fits = filling.rows < *size && filling.dense.len() == filling.rows * *stride;

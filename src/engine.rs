@@ -4,6 +4,7 @@
 //! no clock. What leaves goes through a [`Sink`].
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use crate::batcher::Batcher;
 use crate::config::MaxRejected;
@@ -12,6 +13,7 @@ use crate::examples::{Examples, MicroBatch, Scored};
 use crate::learner::optimizer::smaller_step;
 use crate::learner::{Learner, Settings};
 use crate::metric::Metrics;
+use crate::online::{Online, Sifted};
 use crate::record::{LossSum, Position, Reason, Rejected};
 use crate::snapshot::{Restoring, Saving, Snapshot, State};
 
@@ -39,6 +41,12 @@ pub struct Counts {
     pub rejected: u64,
     /// Records that a transform has filtered out.
     pub filtered: u64,
+    /// Records that came again, and were not learned for that.
+    pub duplicates: u64,
+    /// Negatives that were not among those to be learned.
+    pub sampled_out: u64,
+    /// Keys of records that were forgotten for want of room, so that duplicates may have been missed.
+    pub forgotten: u64,
     /// Rejected records by reason.
     pub by_reason: BTreeMap<Reason, u64>,
     /// Bytes of text read, after decompression.
@@ -125,11 +133,13 @@ impl Engine {
             Some(last) => examples.number.partition_point(|&number| number < last),
             None => examples.rows,
         };
-        let mut row = 0;
-        while row < rows {
-            row = self.batcher.fill(examples, row..rows, before)?;
-            if self.batcher.is_full() {
-                self.learn(sink)?;
+        for range in self.sift(examples, rows, before) {
+            let mut row = range.start;
+            while row < range.end {
+                row = self.batcher.fill(examples, row..range.end, before)?;
+                if self.batcher.is_full() {
+                    self.learn(sink)?;
+                }
             }
         }
         self.position.advance(examples.place);
@@ -175,6 +185,11 @@ impl Engine {
         self.batcher.waiting()
     }
 
+    /// The online transforms.
+    pub fn online(&self) -> Option<&Online> {
+        self.batcher.online()
+    }
+
     /// The running scales.
     pub fn scaler(&self) -> &crate::scaler::Scaler {
         self.batcher.scaler()
@@ -201,6 +216,15 @@ impl Engine {
             sum.records += best.records;
         }
         Ok(None)
+    }
+
+    /// The rows of a chunk that are to be learned, the others counted.
+    fn sift(&mut self, examples: &Examples, rows: usize, before: u64) -> Vec<Range<usize>> {
+        let Sifted { kept, duplicates, sampled_out, forgotten } = self.batcher.sift(examples, 0..rows, before);
+        self.counts.duplicates += duplicates;
+        self.counts.sampled_out += sampled_out;
+        self.counts.forgotten += forgotten;
+        kept
     }
 
     /// Hands the micro-batch to the learner, and on what is ready.
@@ -266,18 +290,25 @@ impl Snapshot for Counts {
     const PART: &'static str = "counts";
 
     fn save(&self, to: &mut Saving<'_>) {
-        let Self { records, rejected, filtered, by_reason, bytes, best_loss } = self;
+        let Self { records, rejected, filtered, duplicates, sampled_out, forgotten, by_reason, bytes, best_loss } =
+            self;
         to.put("records", &[*records, *rejected, *bytes]);
-        to.put("filtered", &[*filtered]);
+        let left_out = [*filtered, *duplicates, *sampled_out, *forgotten];
+        if left_out != [0; 4] {
+            to.put("left_out", &left_out);
+        }
         to.put("by_reason", &Reason::ALL.map(|reason| by_reason.get(&reason).copied().unwrap_or(0)));
         to.put("best_loss", best_loss.as_ref().map_or(&[][..], |best| std::slice::from_ref(&best.loss)));
         to.put("best_loss_records", best_loss.as_ref().map_or(&[][..], |best| std::slice::from_ref(&best.records)));
     }
 
     fn restore(&mut self, from: &Restoring<'_>) -> Result<()> {
-        let Self { records, rejected, filtered, by_reason, bytes, best_loss } = self;
+        let Self { records, rejected, filtered, duplicates, sampled_out, forgotten, by_reason, bytes, best_loss } =
+            self;
         [*records, *rejected, *bytes] = from.counts("records")?;
-        *filtered = if from.has("filtered") { from.counts::<1>("filtered")?[0] } else { 0 }; // added later
+        // It is missing where nothing was left out, and in files of before there was anything to leave out.
+        [*filtered, *duplicates, *sampled_out, *forgotten] =
+            if from.has("left_out") { from.counts("left_out")? } else { [0; 4] };
         let counts: Vec<u64> = from.get("by_reason")?; // reasons that came later are missing, and have not occurred
         let sum = counts.iter().try_fold(0_u64, |sum, &count| sum.checked_add(count));
         let is_whole = counts.len() <= Reason::ALL.len() && sum == Some(*rejected);

@@ -68,6 +68,16 @@ pub struct Examples {
     pub id: Vec<u8>,
     /// End of each id in `id`; empty without an id column.
     pub id_end: Vec<u32>,
+    /// What tells records that come again: one a row, or empty where nothing asks for it.
+    pub key: Vec<u64>,
+    /// Event time in microseconds since 1970, `i64::MIN` where it is missing: one a row, or empty where nothing asks
+    /// for it.
+    pub time: Vec<i64>,
+    /// Numbers whose running quantiles are features: `rows` x the number of such columns, in the order of the sections.
+    pub measured: Vec<f32>,
+    /// The hashes of categories that are imputed, `None` where one is missing: `rows` x the number of such columns,
+    /// which stand in the order of their names.
+    pub category: Vec<Option<u32>>,
     /// What could not be used, in order.
     pub rejected: Vec<Rejected>,
     /// The best possible loss on these records; known to generated streams alone.
@@ -87,6 +97,10 @@ impl Examples {
         self.number.clear();
         self.id.clear();
         self.id_end.clear();
+        self.key.clear();
+        self.time.clear();
+        self.measured.clear();
+        self.category.clear();
         self.rejected.clear();
     }
 

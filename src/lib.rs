@@ -1,8 +1,8 @@
 //! Online learning on streams: records in, predictions and a model out.
 //!
 //! ```text
-//! source -> parser -> transform -> encoder  ==>  scaler, batcher -> learner -> metric -> sink
-//! (------- N ingest threads, stateless -----)     (---- engine: one thread owns all state ----)
+//! source -> parser -> transform -> encoder  ==>  online, scaler, batcher -> learner -> metric -> sink
+//! (------- N ingest threads, stateless -----)     (-------- engine: one thread owns all state --------)
 //! ```
 //!
 //! A run in a few lines:
@@ -37,6 +37,8 @@ pub mod encoder;
 
 // What depends on the order of the stream.
 pub mod scaler;
+
+pub mod online;
 
 pub mod batcher;
 

@@ -12,7 +12,7 @@ const LEVELS: [&[&str]; 14] = [
     &["snapshot"],
     &["record", "examples", "schema", "timestamp"],
     &["source", "parser", "transform", "encoder"],
-    &["scaler"],
+    &["scaler", "online"],
     &["batcher"],
     &["learner", "metric"],
     &["sink"],

@@ -187,6 +187,19 @@ fn one_step_a_micro_batch_goes_on_as_if_it_had_never_been_killed() {
 }
 
 #[test]
+fn transforms_that_remember_go_on_as_if_they_had_never_been_killed() {
+    let job = "[[transform]]\ndeduplicate = { key = ['user', 'ad'], within = '1h', most = 500 }\n\
+               [[transform]]\nsample = { negatives = 0.5 }\n[[transform]]\nscale = { price = 'min-max' }\n\
+               [[transform]]\nimpute = { price = 'mean', site = 'most-frequent' }\n\
+               [[feature]]\nkind = 'quantiles'\ncolumns = ['price']\nkeep = true\n";
+    let prepare = |folder: &Folder, text: &str| {
+        folder.file("job.toml", job);
+        folder.file("gaps.csv", text.replace(",s1,", ",,"));
+    };
+    crash("--device cpu --time time", "job.toml gaps.csv", prepare);
+}
+
+#[test]
 fn a_gpu_goes_on_as_if_it_had_never_been_killed() {
     if has_gpu() {
         for optimizer in ["adagrad", "ftrl", "sgd"] {

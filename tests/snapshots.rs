@@ -185,11 +185,13 @@ prop_compose! {
     fn counts()(
         by_reason in prop::collection::btree_map(prop::sample::select(Reason::ALL.to_vec()), 1..=u64::MAX / 64, 0..9),
         (read, bytes, filtered) in (count(), count(), count()),
+        [duplicates, sampled_out, forgotten] in prop_oneof![Just([0; 3]), [count(), count(), count()]],
         best in prop::option::of((any::<f64>(), count())),
     ) -> Counts {
         let rejected = by_reason.values().sum();
         let best_loss = best.map(|(loss, records)| LossSum { loss, records });
-        Counts { records: read + rejected, rejected, filtered, by_reason, bytes, best_loss }
+        let records = read + rejected;
+        Counts { records, rejected, filtered, duplicates, sampled_out, forgotten, by_reason, bytes, best_loss }
     }
 }
 

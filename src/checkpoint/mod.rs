@@ -11,12 +11,16 @@
 //! | part | arrays |
 //! |---|---|
 //! | `scaler` | `rows`; by numeric column `count`, `shift`, `sum`, `squares` |
+//! | `duplicates` | where asked for: `key` and `place` of the keys that came, the longest ago first; `forgotten` |
+//! | `numbers` | where asked for: by column that is not standardised `count`, `sum`, `low`, `high` |
+//! | `categories` | where asked for: by imputed column `len`, `most`; of all of them `hash`, `count` |
+//! | `quantiles` | where asked for: by column `count`, `levels`; by level `len`, `second`; of all of them `values` |
 //! | `labels` | `settled`: how negatives are written, the first record that told it, the first 1 |
 //! | `micro_batch` | the records that wait: `rows`, `dense`, `row_start`, `hash`, `value`, `label`, `weight`, `record`, `id`, `id_end` |
 //! | `model` | `shape`, `steps`, `bias`, `dense_a`, `dense_b`; of the table only what has been touched: `table`, `touched` (a bit each) |
 //! | `metrics` | `total.*`, `since_last.*`, `auc` with `auc_bins` (bins in use), `last` |
 //! | `explosion` | `window`, `sums`, `found`, `found_log_loss` |
-//! | `counts` | `records` (with rejected ones and bytes), `by_reason`, `best_loss`, `best_loss_records` |
+//! | `counts` | `records` (with rejected ones and bytes), `left_out` (where any were), `by_reason`, `best_loss`, `best_loss_records` |
 //! | `position` | `places`: input, offset, and what the fingerprint before it covers |
 //!
 //! `checksum` is the last array: XXH3 of every byte before it. Files of earlier layouts are kept in `tests/formats/`.

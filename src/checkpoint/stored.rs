@@ -10,6 +10,7 @@ use super::{Checkpoint, FORMAT};
 use crate::error::{Error, Result};
 use crate::examples::MicroBatch;
 use crate::learner::{MAX_HASH_BITS, Model, Shape};
+use crate::online::Online;
 use crate::scaler::Scaler;
 use crate::sink::model::{self, SavedModel};
 use crate::sink::tensors::{Read, format_of};
@@ -93,10 +94,15 @@ impl Checkpoint {
             (Model::new(shape, settings.optimizer, settings.penalty), Scaler::new(schema.dense_stride()));
         self.state.restore(&mut model)?;
         self.state.restore(&mut scaler)?;
+        let mut scales = scaler.arrays();
+        if let Some(mut online) = Online::new(schema) {
+            self.state.restore(&mut online)?;
+            scales.extend(online.arrays());
+        }
         // Columns are structs of text and numbers: JSON can hold them all.
         let columns = serde_json::to_value(schema).unwrap_or_default();
         let tidemill = self.header.tidemill.clone();
-        Ok(SavedModel { tidemill, ..SavedModel::new(model, scaler.arrays(), self.header.job.clone(), columns) })
+        Ok(SavedModel { tidemill, ..SavedModel::new(model, scales, self.header.job.clone(), columns) })
     }
 
     /// Records that have been read and wait for their micro-batch to be full.

@@ -9,6 +9,7 @@ use super::job_and_inputs;
 use crate::config::{CheckpointOptions, LearnerOptions, Options, OutputOptions, Plan, SourceOptions};
 use crate::error::{Error, Result};
 use crate::examples::LabelToken;
+use crate::online::Online;
 use crate::pipeline::preview::{self, First, Preview};
 use crate::report::number::count;
 use crate::schema::{Role, Schema};
@@ -90,6 +91,10 @@ fn columns(schema: &Schema) -> String {
     let _ = writeln!(text, "learner      {dense} standardised numbers, hashed features behind them");
     if transforms + features > 0 {
         let _ = writeln!(text, "made by      {transforms} [[transform]] and {features} [[feature]] sections");
+    }
+    if Online::new(schema).is_some() {
+        let words = "duplicates, samples, scales, imputed values and quantiles follow from the records before";
+        let _ = writeln!(text, "not shown    {words}");
     }
     text
 }

@@ -2,14 +2,16 @@
 
 use super::{LearnerOptions, OptimizerName, Options, Plan, SourceOptions};
 use crate::learner::Optimizer;
-use crate::schema::{Role, Schema};
+use crate::schema::{Column, Role, Schema};
 
 impl Plan {
     /// The job that this plan and the columns found for it amount to. A run of it infers nothing.
     pub fn written_out(&self, schema: &Schema) -> Options {
         let options = self.options.clone();
         let names = |role| {
-            let names: Vec<String> = schema.of(role).map(|column| column.name.clone()).collect();
+            let is_time = |column: &Column| schema.time.as_ref() == Some(&column.name);
+            let named = schema.of(role).filter(|column| !is_time(column));
+            let names: Vec<String> = named.map(|column| column.name.clone()).collect();
             (!names.is_empty() && !schema.format.is_sparse()).then_some(names)
         };
         let one = |role| schema.first(role).map(|column| column.name.clone()).filter(|_| !schema.format.is_sparse());
@@ -20,7 +22,7 @@ impl Plan {
             label: one(Role::Label),
             weight: one(Role::Weight),
             id: one(Role::Id).or(options.source.id.clone()),
-            time: one(Role::Time),
+            time: schema.time.clone().or_else(|| one(Role::Time)),
             numeric: names(Role::Numeric),
             categorical: names(Role::Categorical),
             ignore: names(Role::Ignored).or(options.source.ignore.clone()),

@@ -16,7 +16,7 @@ use crate::encoder::label::LabelRule;
 use crate::error::{Error, Result};
 use crate::learner::device::DeviceChoice;
 use crate::learner::{MAX_HASH_BITS, Optimizer, Penalty, Settings, Update};
-use crate::schema::Format;
+use crate::schema::{Format, Step};
 use crate::source::{Input, names};
 pub use checkpoint::{Checkpointing, Every};
 pub use options::{CheckpointOptions, LearnerOptions, OptimizerName, Options, OutputOptions, SourceOptions};
@@ -234,6 +234,7 @@ impl Plan {
             categorical: source.categorical.unwrap_or_default(),
             ignore: source.ignore.unwrap_or_default(),
             log: source.log.unwrap_or_default(),
+            needs_time: self.options.transform.iter().any(Step::needs_time),
         }
     }
 }

@@ -24,6 +24,8 @@ pub struct Named {
     pub ignore: Vec<String>,
     /// Numeric columns to take the logarithm of.
     pub log: Vec<String>,
+    /// Whether the event time is needed behind the encoder.
+    pub needs_time: bool,
 }
 
 impl Named {
@@ -69,6 +71,7 @@ pub fn infer(
 ) -> Result<(Schema, Vec<(String, Role)>)> {
     let mut roles = vec![None; names.len()];
     assign(names, &mut roles, named)?;
+    let time = named.time.clone().filter(|_| named.needs_time);
     let mut inferred = Vec::new();
     let mut columns = Vec::new();
     for (at, name) in names.iter().enumerate() {
@@ -78,12 +81,12 @@ pub fn infer(
             inferred.push((name.clone(), role));
             role
         });
-        // An event time is not read; features of one are made of its text.
-        let is_time_of_feature = role == Role::Time && features.iter().any(|feature| feature.names(name));
-        let role = if is_time_of_feature { Role::Categorical } else { role };
+        // An event time is not read; features of one are made of its text, and so is what the engine needs of it.
+        let is_needed = features.iter().any(|feature| feature.names(name)) || time.as_ref() == Some(name);
+        let role = if role == Role::Time && is_needed { Role::Categorical } else { role };
         columns.push(Column { name: name.clone(), role, log: named.log.contains(name) });
     }
-    let schema = Schema { columns, format, header, features: features.to_vec(), ..Schema::default() };
+    let schema = Schema { columns, format, header, features: features.to_vec(), time, ..Schema::default() };
     schema.check_features()?;
     Ok((schema, inferred))
 }
@@ -144,6 +147,7 @@ pub fn recall(names: &[String], model: &Schema, named: &Named) -> Result<Vec<Col
         let is_replaced = |role| named.single().iter().any(|(name, single, _)| name.is_some() && *single == role);
         let feature = known.filter(|known| is_feature(known.role));
         match (own, known) {
+            (Some(Role::Time), Some(known)) if model.time.as_ref() == Some(name) => Ok(known.clone()),
             (Some(role), _)
                 if feature.is_some_and(|known| known.role != role || named.log.contains(name) && !known.log) =>
             {

@@ -3,9 +3,10 @@
 //! A pure function of the records and the schema: whatever depends on the order of the records (running scales, what
 //! a label means) is the engine's. Siblings: [`hash`] (features to 32 bits), [`label`] (text to label tokens),
 //! [`infer`] (which column is what, from a sample), `feature` (what is made of columns beside one feature each),
-//! `sparse` (features that records spell out), [`cross`] (products of features) and [`explain`] (what features are
-//! called).
+//! `sparse` (features that records spell out), [`cross`] (products of features), `aside` (what the engine's transforms
+//! look at) and [`explain`] (what features are called).
 
+mod aside;
 pub mod cross;
 pub mod explain;
 mod feature;
@@ -17,6 +18,7 @@ mod sparse;
 use crate::examples::{Examples, LabelToken};
 use crate::record::{Reason, Records};
 use crate::schema::{Hashing, Role, Schema};
+use aside::Aside;
 use feature::{Features, Scratch, Sink};
 use hash::hashed;
 use label::LabelRule;
@@ -34,8 +36,9 @@ pub struct Encoder {
     seeds: Vec<u32>,
     hashing: Hashing,
     is_sparse: bool,
-    /// What is made of columns, where it is more than one feature each.
+    /// What is made of columns, where it is more than one feature each, or something is set aside.
     features: Option<Features>,
+    aside: Option<Aside>,
     scratch: Scratch,
     label: LabelRule,
     /// Whether a label that is neither class counts as none: where nothing is learned, it does no harm.
@@ -48,6 +51,7 @@ impl Encoder {
     /// An encoder for records of this schema.
     pub fn new(schema: &Schema, label: LabelRule) -> Self {
         let name = |role| schema.first(role).map(|column| column.name.clone());
+        let aside = Aside::new(schema);
         Self {
             seeds: schema
                 .of(Role::Categorical)
@@ -55,7 +59,8 @@ impl Encoder {
                 .collect(),
             hashing: schema.hashing,
             is_sparse: schema.format.is_sparse(),
-            features: (!schema.features.is_empty()).then(|| Features::new(schema)),
+            features: (!schema.features.is_empty() || aside.is_some()).then(|| Features::new(schema)),
+            aside,
             scratch: Scratch::default(),
             label,
             is_lenient: false,
@@ -64,10 +69,12 @@ impl Encoder {
         }
     }
 
-    /// The same encoder, for which a label that is neither class is no label, and no reason to reject the record.
+    /// The same encoder, for which a label that is neither class is no label, and no reason to reject the record; where
+    /// nothing is learned, records that come again are none of its business either.
     #[must_use]
     pub fn lenient(self, is_lenient: bool) -> Self {
-        Self { is_lenient, ..self }
+        let aside = if is_lenient { self.aside.map(Aside::of_values) } else { self.aside };
+        Self { is_lenient, aside, ..self }
     }
 
     /// Encodes `records` into `examples`, whose buffers are used again; the matrix of numbers is handed over where the
@@ -114,7 +121,8 @@ impl Encoder {
         for row in 0..records.rows {
             let (dense, hashed) = (examples.dense.len(), examples.hash.len());
             let token = self.label_and_weight(records, row);
-            match token.and_then(|token| make(features, records, row, scratch, examples).map(|()| token)) {
+            let made = token.and_then(|token| make(features, records, row, scratch, examples).map(|()| token));
+            match made.and_then(|token| self.set_aside(records, row, examples).map(|()| token)) {
                 Ok(token) => {
                     let numbers = row * stride..(row + 1) * stride;
                     examples.dense.extend_from_slice(&records.numeric[numbers]);
@@ -128,6 +136,12 @@ impl Encoder {
                 }
             }
         }
+    }
+
+    /// What the engine's transforms look at, unless it makes the record unusable; a fault leaves nothing behind.
+    #[inline(always)]
+    fn set_aside(&self, records: &Records, row: usize, examples: &mut Examples) -> Result<(), Fault<'_>> {
+        self.aside.as_ref().map_or(Ok(()), |aside| aside.push(records, row, examples))
     }
 
     /// The label's token, unless the label or the weight make the record unusable.

@@ -32,6 +32,7 @@ use crate::engine::{Counts, Engine};
 use crate::error::{ErrorKind, Result};
 use crate::learner::{LostDevice, Model, Settings};
 use crate::metric::Metrics;
+use crate::online::Online;
 use crate::scaler::Scaler;
 use crate::schema::{Role, Schema};
 use crate::source::Input;
@@ -72,6 +73,8 @@ pub struct Outcome {
     pub model: Model,
     /// The running scales after the last record.
     pub scaler: Scaler,
+    /// What predicting needs of the online transforms, as named arrays.
+    pub online: Vec<(String, Vec<f64>)>,
     /// The columns.
     pub schema: Schema,
     /// The columns whose role was inferred.
@@ -147,6 +150,7 @@ pub fn run(plan: &Plan, saved: Option<Saved>, stop: &Stop, observe: Observe<'_>)
         metrics: engine.metrics().clone(),
         model: engine.learner().model()?,
         scaler: engine.scaler().clone(),
+        online: engine.online().map(Online::arrays).unwrap_or_default(),
         waiting: engine.waiting() as u64,
         schema,
         inferred,

@@ -15,7 +15,8 @@ use crate::sink::model::SavedModel;
 /// What a run's model file holds.
 pub fn model_of(plan: &Plan, outcome: &Outcome) -> SavedModel {
     let schema = serde_json::to_value(&outcome.schema).unwrap_or_else(|_| json!({}));
-    SavedModel::new(outcome.model.clone(), outcome.scaler.arrays(), job_of(plan), schema)
+    let scales = [outcome.scaler.arrays(), outcome.online.clone()].concat();
+    SavedModel::new(outcome.model.clone(), scales, job_of(plan), schema)
 }
 
 /// A plan's job as model files and checkpoints hold it.
@@ -45,6 +46,11 @@ fn damaged(what: &str) -> Error {
     Error::input(format!("the model file's {what} cannot be used: train the model again"))
 }
 
+/// A model file whose scales do not fit its columns.
+pub(super) fn damaged_scales() -> Error {
+    damaged("scales")
+}
+
 /// What predicting with a model file needs, and training it on.
 ///
 /// # Errors
@@ -52,12 +58,12 @@ fn damaged(what: &str) -> Error {
 pub fn to_predict(file: SavedModel) -> Result<Saved> {
     let options = options_of(&file)?;
     let schema: Schema = serde_json::from_value(file.schema).map_err(|cause| damaged("columns").because(cause))?;
-    let scaler = Scaler::from_arrays(schema.dense_stride(), &file.scaler).ok_or_else(|| damaged("scales"))?;
+    let scaler = Scaler::from_arrays(schema.dense_stride(), &file.scaler).ok_or_else(damaged_scales)?;
     if schema.dense() != file.model.numeric {
         return Err(damaged("number of numeric columns"));
     }
     let (update, batch) = (options.learner.update, options.learner.batch);
     let (update, batch) = (update.unwrap_or(Update::Record), batch.unwrap_or(DEFAULT_BATCH));
     let label = options.source.positive.map_or(LabelRule::Inferred, LabelRule::Positive);
-    Ok(Saved { model: file.model, scaler, schema, label, update, batch, note: None })
+    Ok(Saved { model: file.model, scaler, online: file.scaler, schema, label, update, batch, note: None })
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::background::{guarded, in_background};
 use super::outlet::Outlet;
 use super::stop::Stop;
-use super::{columns, resumed, weigh};
+use super::{columns, resumed, saved, weigh};
 use crate::batcher::Batcher;
 use crate::checkpoint::{Checkpoint, Header, Store};
 use crate::config::{Every, Plan};
@@ -13,6 +13,7 @@ use crate::encoder::label::LabelRule;
 use crate::error::Result;
 use crate::learner::device::{self, Opened};
 use crate::learner::{Model, Settings, Shape, Update};
+use crate::online::Online;
 use crate::record::{Chunk, Position};
 use crate::scaler::Scaler;
 use crate::schema::{Role, Schema};
@@ -26,6 +27,8 @@ pub struct Saved {
     pub model: Model,
     /// Its scales, which stand still when predicting.
     pub scaler: Scaler,
+    /// The state of its online transforms, as named arrays.
+    pub online: Vec<(String, Vec<f64>)>,
     /// The columns it learned from.
     pub schema: Schema,
     /// How it read labels.
@@ -88,6 +91,11 @@ pub fn prepare(plan: &Plan, saved: Option<Saved>, stop: &Stop) -> Result<Prepare
     source.keep(&schema.reading())?;
     let frozen = plan.settings.frozen;
     let learned = saved.as_ref().filter(|_| frozen).map(|saved| (saved.update, saved.batch));
+    let online = Online::new(&schema);
+    let online = match (online, &saved) {
+        (Some(online), Some(saved)) => Some(online.with_arrays(&saved.online).ok_or_else(saved::damaged_scales)?),
+        (online, _) => online,
+    };
     let (model, scaler) = match saved {
         Some(saved) => reordered(saved, &schema),
         None => fresh(&plan.settings, &schema),
@@ -95,7 +103,7 @@ pub fn prepare(plan: &Plan, saved: Option<Saved>, stop: &Stop) -> Result<Prepare
     let settings = Settings { frozen, ..settings_of(&plan.settings, &model) };
     let first_version = model.updates;
     let opened = device::open(&plan.device, model, settings)?;
-    let batcher = Batcher::new(settings.batch, schema.dense_stride(), scaler, !frozen);
+    let batcher = Batcher::new(settings.batch, schema.dense_stride(), scaler, !frozen).with(online);
     let (update, batch) = learned.unwrap_or((settings.update, settings.batch));
     let settings = Settings { update, batch, ..settings };
     Ok(Prepared { source, head, schema, inferred, settings, first_version, opened, batcher })
@@ -123,7 +131,7 @@ pub fn prepare_again(plan: &Plan, checkpoint: &Checkpoint, stop: &Stop) -> Resul
     Ok(Prepared {
         source,
         head: None,
-        batcher: Batcher::new(header.settings.batch, schema.dense_stride(), scaler, true),
+        batcher: Batcher::new(header.settings.batch, schema.dense_stride(), scaler, true).with(Online::new(&schema)),
         schema,
         inferred: header.inferred.clone(),
         settings: header.settings,
@@ -187,7 +195,8 @@ mod tests {
         scaler.learn(&model.dense_a, &mut vec![0.0; width]);
         let before = model.dense_a.clone();
         let (label, update) = (LabelRule::Inferred, Update::Record);
-        let saved = Saved { model, scaler, schema: old.clone(), label, update, batch: 1, note: None };
+        let saved =
+            Saved { model, scaler, schema: old.clone(), label, update, batch: 1, online: Vec::new(), note: None };
         let (model, scaler) = reordered(saved, &new);
         assert_eq!(weights(&old, &before), weights(&new, &model.dense_a));
         assert_ne!(before, model.dense_a);

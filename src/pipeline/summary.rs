@@ -3,6 +3,7 @@
 use super::stage::StageTimes;
 use super::{End, Outcome};
 use crate::config::Plan;
+use crate::report::number::count;
 use crate::report::verdict::verdict;
 use crate::schema::Role;
 use crate::sink::summary::{StageTime, Summary};
@@ -14,6 +15,8 @@ pub fn of(plan: &Plan, outcome: &Outcome) -> Summary {
     let mut summary = Summary {
         rejected: counts.rejected,
         filtered: counts.filtered,
+        duplicates: counts.duplicates,
+        sampled_out: counts.sampled_out,
         updates: outcome.model.updates - outcome.first_version,
         model_version: outcome.model.updates,
         device: device(outcome),
@@ -30,6 +33,13 @@ pub fn of(plan: &Plan, outcome: &Outcome) -> Summary {
     summary.warnings.splice(..0, outcome.lost_device.iter().map(|lost| lost.note.clone()));
     if counts.records == 0 && !matches!(outcome.end, End::Stopped) {
         summary.warnings.push("the input has no records behind its header, so nothing was learned or predicted".into());
+    }
+    if counts.forgotten > 0 {
+        summary.warnings.push(format!(
+            "{} keys of records were forgotten before their time, so duplicates may have been learned; a larger most in \
+             the deduplicate section keeps more",
+            count(counts.forgotten)
+        ));
     }
     if counts.rejected > 0 && plan.outputs.rejected.is_none() && matches!(outcome.end, End::Whole) {
         summary.warnings.push("--rejected FILE would show the rejected records with their reasons".into());

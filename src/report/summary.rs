@@ -28,7 +28,7 @@ pub fn text(summary: &Summary) -> String {
 }
 
 fn headline(s: &Summary) -> String {
-    let mut line = format!("{} records in {}", count(s.records + s.rejected + s.filtered), duration(s.elapsed_s));
+    let mut line = format!("{} records in {}", count(s.read()), duration(s.elapsed_s));
     if let (Some(records), Some(rate)) = (s.records_per_s, s.bytes_per_s) {
         append(&mut line, format_args!(": {} records/s, {}/s", quantity(records), bytes(rate)));
     }
@@ -86,7 +86,7 @@ fn setup(s: &Summary) -> String {
             "records     {labelled} labelled, {} rejected{}{}\n",
             count(s.rejected),
             by_reason(s),
-            filtered(s)
+            left_out(s)
         ),
     );
     let updates = if s.frozen { "none: nothing is learned;".into() } else { updates + "," };
@@ -103,8 +103,9 @@ fn setup(s: &Summary) -> String {
     text
 }
 
-fn filtered(s: &Summary) -> String {
-    if s.filtered == 0 { String::new() } else { format!(", {} filtered out", count(s.filtered)) }
+fn left_out(s: &Summary) -> String {
+    let all = [(s.filtered, "filtered out"), (s.duplicates, "duplicates"), (s.sampled_out, "sampled out")];
+    all.iter().filter(|(of, _)| *of > 0).map(|(of, words)| format!(", {} {words}", count(*of))).collect()
 }
 
 /// The reasons of the rejected records, the most frequent first.

@@ -10,6 +10,8 @@ use crate::error::{Error, Result};
 const MAX_FACTORS: usize = 8;
 /// Most products of one polynomial.
 const MAX_PRODUCTS: usize = 10_000;
+/// Most buckets of running quantiles.
+const MAX_BINS: usize = 1000;
 /// Most ways in which the words of an n-gram may follow each other.
 const MAX_SHAPES: usize = 100;
 
@@ -119,6 +121,10 @@ impl Section<'_> {
                 let ok = !boundaries.is_empty() && rises && is_finite;
                 self.must(ok, "needs boundaries that rise, as 32-bit floats: write boundaries = [1, 10, 100]")
             }
+            &Feature::Quantiles { ref columns, bins, .. } => {
+                self.must((2..=MAX_BINS).contains(&bins), format!("takes 2 to {MAX_BINS} bins: write bins = 10"))?;
+                self.check_one_quantiles(columns)
+            }
             &Feature::Tokens { ngrams, skips, .. } => {
                 let ok = (1..=16).contains(&ngrams) && skips <= 16 && shapes(ngrams, skips) <= MAX_SHAPES;
                 self.must(
@@ -142,6 +148,19 @@ impl Section<'_> {
                 self.must(products <= MAX_PRODUCTS, advice)
             }
             Feature::Hash { .. } => Ok(()),
+        }
+    }
+
+    /// Buckets of two sections would have one name.
+    fn check_one_quantiles(&self, columns: &[String]) -> Result<()> {
+        let earlier = &self.schema.features[..self.number - 1];
+        let is_named =
+            |name: &&String| earlier.iter().any(|made| matches!(made, Feature::Quantiles { .. }) && made.names(name));
+        match columns.iter().find(is_named) {
+            Some(name) => {
+                Err(self.fault(format!("names the column \"{name}\", as an earlier one does: keep one of the two")))
+            }
+            None => Ok(()),
         }
     }
 
@@ -172,6 +191,11 @@ impl Section<'_> {
         let places =
             made.iter().flat_map(|made| made.namespaces(name)).map(|name| format!("\"{name}\"")).collect::<Vec<_>>();
         let advice = match column.map(|column| column.role) {
+            Some(_) if made.iter().any(|made| matches!(made, Feature::Quantiles { .. })) => {
+                "is a column of running quantiles, which are made behind all crosses: add [[feature]] kind = \"buckets\" \
+                 with boundaries of your own to cross it"
+                    .into()
+            }
             Some(_) if !places.is_empty() => {
                 format!("is a column whose features are in other namespaces: write {}", places.join(" or "))
             }

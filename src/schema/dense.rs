@@ -77,8 +77,11 @@ impl Schema {
         stride(self.dense())
     }
 
-    /// Whether features have taken the place of a column.
+    /// Whether features have taken the place of a column, or it is the event time and has none.
     pub fn is_replaced(&self, column: &Column) -> bool {
+        if self.time.as_ref() == Some(&column.name) {
+            return true;
+        }
         let mut keeps =
             self.features.iter().filter(|made| made.names(&column.name)).filter_map(Feature::keeps).peekable();
         keeps.peek().is_some() && !keeps.any(|keep| keep)

@@ -61,6 +61,18 @@ pub enum Feature {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         keep: bool,
     },
+    /// Numbers as categories: in which of some equally filled buckets they lie, by what was seen before. They are made
+    /// where records stand in order, so that no cross can use them.
+    Quantiles {
+        /// The columns, of numbers.
+        columns: Vec<String>,
+        /// How many buckets.
+        #[serde(default = "ten")]
+        bins: usize,
+        /// Whether the columns stay what they would be without it as well.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        keep: bool,
+    },
     /// The words of a text, split at whatever is neither letter nor digit. A word that comes twice is two features.
     Tokens {
         /// The columns, of text.
@@ -186,6 +198,7 @@ impl Feature {
             Self::Hash { columns, .. }
             | Self::OneHot { columns, .. }
             | Self::Buckets { columns, .. }
+            | Self::Quantiles { columns, .. }
             | Self::Tokens { columns, .. }
             | Self::List { columns, .. }
             | Self::Time { columns, .. }
@@ -200,6 +213,7 @@ impl Feature {
             Self::Hash { .. } => "hash",
             Self::OneHot { .. } => "one-hot",
             Self::Buckets { .. } => "buckets",
+            Self::Quantiles { .. } => "quantiles",
             Self::Tokens { .. } => "tokens",
             Self::List { .. } => "list",
             Self::Time { .. } => "time",
@@ -214,7 +228,7 @@ impl Feature {
             Self::OneHot { .. } | Self::Tokens { .. } | Self::List { .. } | Self::Time { .. } => {
                 Some(Role::Categorical)
             }
-            Self::Buckets { .. } | Self::Polynomial { .. } => Some(Role::Numeric),
+            Self::Buckets { .. } | Self::Quantiles { .. } | Self::Polynomial { .. } => Some(Role::Numeric),
             Self::Hash { .. } | Self::Cross { .. } => None,
         }
     }
@@ -235,6 +249,7 @@ impl Feature {
             Self::Hash { keep, .. }
             | Self::OneHot { keep, .. }
             | Self::Buckets { keep, .. }
+            | Self::Quantiles { keep, .. }
             | Self::Tokens { keep, .. }
             | Self::List { keep, .. }
             | Self::Time { keep, .. } => Some(*keep),
@@ -242,7 +257,7 @@ impl Feature {
         }
     }
 
-    /// The namespaces of the hashed features that it makes of one of its columns.
+    /// The namespaces of the hashed features that it makes of one of its columns; of those that come later, none.
     pub fn namespaces(&self, column: &str) -> Vec<String> {
         match self {
             Self::Hash { namespace, .. }
@@ -253,7 +268,7 @@ impl Feature {
             Self::Time { parts, .. } => {
                 parts.iter().filter(|part| !part.is_cyclic()).map(|part| part_namespace(column, *part)).collect()
             }
-            Self::Cross { .. } | Self::Polynomial { .. } => Vec::new(),
+            Self::Quantiles { .. } | Self::Cross { .. } | Self::Polynomial { .. } => Vec::new(),
         }
     }
 }
@@ -275,6 +290,10 @@ fn two() -> usize {
     2
 }
 
+fn ten() -> usize {
+    10
+}
+
 fn semicolon() -> String {
     ";".into()
 }
@@ -283,10 +302,11 @@ fn semicolon() -> String {
 mod tests {
     use super::*;
 
-    const SECTIONS: [&str; 8] = [
+    const SECTIONS: [&str; 9] = [
         "kind = 'hash'\ncolumns = ['a']\nnamespace = 'n'\nkeep = true",
         "kind = 'one-hot'\ncolumns = ['a']\nvalues = ['x']\nunseen = 'reject'",
         "kind = 'buckets'\ncolumns = ['a']\nboundaries = [1, 2.5]",
+        "kind = 'quantiles'\ncolumns = ['a']\nbins = 4",
         "kind = 'tokens'\ncolumns = ['a']\nngrams = 2\nskips = 1\ncharacters = true\nlowercase = false",
         "kind = 'list'\ncolumns = ['a']",
         "kind = 'time'\ncolumns = ['a']\nparts = ['hour', 'weekday', 'month', 'day', 'minute-of-day', 'hour-cyclic', \

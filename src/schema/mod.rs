@@ -1,11 +1,13 @@
 //! What the columns of a stream are and what each is for. Plain data, shared by the parser and the encoder.
 //!
 //! Siblings: [`step`] (a transform of columns, as a job file writes it), [`feature`] (what is made of columns), `dense`
-//! (which numbers the learner gets) and `check` (whether features fit the columns).
+//! (which numbers the learner gets), `check` (whether features fit the columns) and `online` (which transforms are the
+//! engine's, and whether they fit).
 
 mod check;
 mod dense;
 pub mod feature;
+mod online;
 pub mod step;
 
 use serde::{Deserialize, Serialize};
@@ -158,18 +160,21 @@ pub struct Schema {
     /// What is made of them beside one feature a column.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub features: Vec<Feature>,
+    /// The column of the event time, where the engine needs it: it is read as text, and is no feature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<String>,
 }
 
 impl Schema {
     /// The columns as they stand in the input.
     pub fn as_read(&self) -> &[Column] {
-        if self.transforms.is_empty() { &self.columns } else { &self.read }
+        if self.is_transformed() { &self.read } else { &self.columns }
     }
 
     /// The schema by which records are read: this one, or, where transforms are to come, every column that they need
     /// as text.
     pub fn reading(&self) -> Self {
-        if self.transforms.is_empty() {
+        if !self.is_transformed() {
             return self.clone();
         }
         let role = |role| if role == Role::Ignored { Role::Ignored } else { Role::Categorical };
@@ -197,8 +202,11 @@ impl Schema {
         stride(self.numeric())
     }
 
-    /// The names of the columns of one role, comma between them.
+    /// The names of the columns of one role, comma between them; an event time that is read as text is a time.
     pub fn names(&self, role: Role) -> String {
-        self.of(role).map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ")
+        let is_time = |column: &&Column| self.time.as_ref() == Some(&column.name);
+        let times = self.columns.iter().filter(is_time).filter(|_| role == Role::Time);
+        let columns = self.of(role).filter(|column| !is_time(column)).chain(times);
+        columns.map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ")
     }
 }

@@ -69,6 +69,10 @@ pub struct Summary {
     pub rejected_by_reason: BTreeMap<&'static str, u64>,
     /// Records that a transform has filtered out.
     pub filtered: u64,
+    /// Records that came again, and were not learned for that.
+    pub duplicates: u64,
+    /// Negatives that were not among those to be learned.
+    pub sampled_out: u64,
     /// Why this device.
     pub device_reason: String,
     /// The step rule.
@@ -183,6 +187,8 @@ impl Summary {
             best_possible_log_loss: None,
             rejected_by_reason: BTreeMap::new(),
             filtered: 0,
+            duplicates: 0,
+            sampled_out: 0,
             device_reason: String::new(),
             optimizer: settings.optimizer.name().to_owned(),
             learning_rate: settings.optimizer.learning_rate(),
@@ -198,11 +204,17 @@ impl Summary {
         }
     }
 
-    /// The same with time and bytes, and the rates that follow; set `rejected` and `filtered` before, their records count as read.
+    /// Records read: those predicted, rejected and left out.
+    pub fn read(&self) -> u64 {
+        self.records + self.rejected + self.filtered + self.duplicates + self.sampled_out
+    }
+
+    /// The same with time and bytes, and the rates that follow; set what was rejected and left out before, since these
+    /// records count as read.
     #[must_use]
     pub fn timed(mut self, elapsed_s: f64, bytes: u64) -> Self {
         let rate = |count: u64| (elapsed_s > 0.0).then(|| count as f64 / elapsed_s);
-        self.records_per_s = rate(self.records + self.rejected + self.filtered);
+        self.records_per_s = rate(self.read());
         self.bytes_per_s = rate(bytes);
         (self.elapsed_s, self.bytes) = (elapsed_s, bytes);
         self
@@ -303,8 +315,8 @@ pub(crate) mod tests {
         let contract = "records labelled rejected updates model_version log_loss auc brier accuracy base_rate \
                         best_constant_log_loss elapsed_s records_per_s bytes_per_s device update batch bottleneck \
                         stages auc_error predicted_over_observed best_possible_log_loss rejected_by_reason \
-                        filtered device_reason optimizer learning_rate l1 l2 hash_bits threads cores bytes inferred_columns \
-                        warnings";
+                        filtered duplicates sampled_out device_reason optimizer learning_rate l1 l2 hash_bits threads \
+                        cores bytes inferred_columns warnings";
         assert_eq!(keys, contract.split_whitespace().collect::<Vec<_>>());
         let stages: Vec<_> = json["stages"].as_object().unwrap().keys().collect();
         assert_eq!(stages, ["source", "ingest"]);
@@ -323,10 +335,10 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn rejected_records_count_as_read() {
+    fn records_that_were_rejected_or_left_out_count_as_read() {
         let mut summary = summary_of(&[1.0], &[1.0]);
-        summary.rejected = 1;
-        assert_eq!(summary.timed(0.5, 10).records_per_s, Some(4.0));
+        (summary.rejected, summary.duplicates, summary.sampled_out) = (1, 2, 3);
+        assert_eq!(summary.timed(0.5, 10).records_per_s, Some(14.0));
     }
 
     #[test]

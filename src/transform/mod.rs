@@ -1,6 +1,7 @@
 //! The transforms between parser and encoder: they change, make and leave out columns of parsed records.
 //!
-//! Pure: nothing is remembered from one record to the next. Siblings: [`log`] (logarithms in place, for `--log` alone),
+//! Pure: nothing is remembered from one record to the next; sections that need that are passed over, and are the
+//! engine's. Siblings: [`log`] (logarithms in place, for `--log` alone),
 //! `steps` (the `[[transform]]` sections of a job), `expression` (SQL over columns) and `table` (records as columns and
 //! back).
 
@@ -99,7 +100,7 @@ impl Transform {
     /// Transforms that cannot be carried out on the columns that are read.
     pub fn new(schema: &Schema) -> Result<Self> {
         let log = log::Logarithms::new(schema);
-        if schema.transforms.is_empty() {
+        if !schema.is_transformed() {
             return Ok(Self { log, table: None });
         }
         let read: Vec<Column> = schema.read.iter().chain(&schema.absent).cloned().collect();

@@ -126,6 +126,8 @@ impl Steps {
                 self.compute(names.iter().map(|name| (name.clone(), format!("signed_log({})", quoted(name)))))
             }
             Step::Fill(values) => self.compute(values.iter().map(|(name, value)| (name.clone(), fill(name, value)))),
+            // The engine's: they come behind all others.
+            Step::Sample(_) | Step::Deduplicate(_) | Step::Scale(_) | Step::Impute(_) => Ok(()),
         }
     }
 

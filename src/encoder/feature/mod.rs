@@ -278,7 +278,10 @@ fn kind_of(
             Kind::Tokens(tokens::Tokens::new(text?, ngrams, skips, characters, lowercase))
         }
         Feature::List { separator, .. } => Kind::List(list::List::new(text?, separator)),
-        Feature::Time { .. } | Feature::Cross { .. } | Feature::Polynomial { .. } => return None,
+        // Quantiles are made where records stand in order.
+        Feature::Quantiles { .. } | Feature::Time { .. } | Feature::Cross { .. } | Feature::Polynomial { .. } => {
+            return None;
+        }
     })
 }
 

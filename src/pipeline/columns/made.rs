@@ -40,8 +40,9 @@ pub(super) fn behind_those_of(
     let mut columns = infer::recall(&made_names, model, &plan.named())?;
     for at in read.len()..all.len() {
         let of_it = || columns.iter().zip(&made.columns).filter(|(_, made)| made.needs.contains(&at));
-        let is_feature = |role| matches!(role, Role::Numeric | Role::Categorical);
-        if made.deciding.contains(&at) || of_it().any(|(column, _)| is_feature(column.role)) {
+        let is_time = |column: &Column| plan.settings.frozen && model.time.as_ref() == Some(&column.name);
+        let is_feature = |column: &Column| matches!(column.role, Role::Numeric | Role::Categorical) && !is_time(column);
+        if made.deciding.contains(&at) || of_it().any(|(column, _)| is_feature(column)) {
             return Err(Error::input(format!(
                 "{input} lacks the column \"{}\", which the model's transforms need: give it the columns it was trained on",
                 all[at].name

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::parser::csv;
 use crate::parser::look::Look;
 use crate::record::Chunk;
-use crate::schema::{Column, Format, Hashing, Role, Schema};
+use crate::schema::{Column, Format, Hashing, Role, Schema, Step};
 use crate::source::Input;
 use crate::transform;
 
@@ -20,8 +20,10 @@ use crate::transform;
 pub(super) fn inferred(plan: &Plan, head: &Chunk) -> Result<(Schema, Vec<(String, Role)>)> {
     let look = look_at(plan, head)?;
     if plan.format.is_sparse() {
-        let features = plan.options.feature.clone();
-        return Ok((Schema { hashing: hashing(plan), features, ..sparse::inferred(plan, &look)? }, Vec::new()));
+        let (features, transforms) = (plan.options.feature.clone(), plan.options.transform.clone());
+        let schema = Schema { hashing: hashing(plan), features, transforms, ..sparse::inferred(plan, &look)? };
+        schema.check_online()?;
+        return Ok((schema, Vec::new()));
     }
     let named = named_or_known(plan);
     if named.label.is_none() {
@@ -32,7 +34,7 @@ pub(super) fn inferred(plan: &Plan, head: &Chunk) -> Result<(Schema, Vec<(String
     }
     let Look { names, roles, sample, header } = &look;
     let options = &plan.options;
-    let (schema, inferred) = if options.transform.is_empty() {
+    let (schema, inferred) = if options.transform.iter().all(Step::is_online) {
         infer::infer(names, roles, sample, &named, &options.feature, plan.format, *header)?
     } else {
         let read = infer::as_read(names, roles, sample, &named);
@@ -40,10 +42,11 @@ pub(super) fn inferred(plan: &Plan, head: &Chunk) -> Result<(Schema, Vec<(String
         let (names, roles): (Vec<_>, Vec<_>) =
             made.columns.iter().map(|made| (made.name.clone(), Some(made.role))).unzip();
         let (schema, inferred) = infer::infer(&names, &roles, &[], &named, &options.feature, plan.format, *header)?;
-        let schema = Schema { transforms: options.transform.clone(), ..schema };
         (made::behind(schema, read, &made), inferred)
     };
-    Ok((Schema { hashing: hashing(plan), ..schema }, inferred))
+    let schema = Schema { hashing: hashing(plan), transforms: options.transform.clone(), ..schema };
+    schema.check_online()?;
+    Ok((schema, inferred))
 }
 
 /// How names become numbers: a sparse format's digits are numbers, unless the user says otherwise.
@@ -148,6 +151,7 @@ pub(super) fn of_model(plan: &Plan, model: &Schema, head: &Chunk) -> Result<Sche
         return Ok(Schema {
             hashing: model.hashing,
             features: model.features.clone(),
+            transforms: model.transforms.clone(),
             ..sparse::of_model(plan, model, &look)?
         });
     }
@@ -163,12 +167,16 @@ pub(super) fn of_model(plan: &Plan, model: &Schema, head: &Chunk) -> Result<Sche
     let names = if plan.format == Format::JsonL { with_missing(names, model) } else { names };
     let input = plan.inputs[head.source as usize].name();
     let schema = Schema { format: plan.format, header, ..model.clone() };
-    let schema = match model.transforms.is_empty() {
-        true => Schema { columns: infer::recall(&names, model, &plan.named())?, ..schema },
-        false => made::behind_those_of(model, &names, plan, schema, &input)?,
+    let schema = match model.is_transformed() {
+        false => Schema { columns: infer::recall(&names, model, &plan.named())?, ..schema },
+        true => made::behind_those_of(model, &names, plan, schema, &input)?,
     };
-    check_fit(model, &schema, &input)?;
-    if plan.settings.frozen || schema.first(Role::Label).is_some() {
+    check_fit(model, &schema, &input, plan.settings.frozen)?;
+    if plan.settings.frozen {
+        return Ok(schema);
+    }
+    schema.check_online()?;
+    if schema.first(Role::Label).is_some() {
         return Ok(schema);
     }
     Err(Error::usage(format!(
@@ -219,10 +227,11 @@ fn with_missing(mut names: Vec<String>, model: &Schema) -> Vec<String> {
     names
 }
 
-/// The features must be those of the model, in any order.
-fn check_fit(model: &Schema, schema: &Schema, input: &str) -> Result<()> {
+/// The features must be those of the model, in any order. The event time is asked for where records are learned.
+fn check_fit(model: &Schema, schema: &Schema, input: &str, frozen: bool) -> Result<()> {
     let features = model.of(Role::Numeric).chain(model.of(Role::Categorical));
-    let lacks = |column: &&Column| !schema.columns.contains(column);
+    let is_needed = |column: &&Column| !frozen || model.time.as_ref() != Some(&column.name);
+    let lacks = |column: &&Column| is_needed(column) && !schema.columns.contains(column);
     let missing: Vec<_> = features.filter(lacks).map(|column| column.name.as_str()).collect();
     if missing.is_empty() {
         return Ok(());

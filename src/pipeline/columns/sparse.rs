@@ -11,9 +11,10 @@ use crate::schema::{Column, Format, Role, Schema};
 pub(super) fn inferred(plan: &Plan, look: &Look) -> Result<Schema> {
     let named = plan.named();
     check_lists(&named, plan.format)?;
-    if !plan.options.transform.is_empty() {
+    if plan.options.transform.iter().any(|step| !step.is_online()) {
         return Err(Error::usage(format!(
-            "[[transform]] sections work on columns, and {} has none: leave them out, or give records in columns",
+            "[[transform]] sections work on columns, and {} has none: leave out all but those that sample or deduplicate, \
+             or give records in columns",
             words(plan.format)
         )));
     }
