@@ -61,9 +61,10 @@ fn with(stored: &Path, names: &[&str]) -> Folder {
     folder
 }
 
-/// The same model, whoever wrote it.
+/// The same model, whoever wrote it, and whether names were kept then or not.
 fn is_same_model(a: &Path, b: &Path) -> bool {
-    let [a, b] = [a, b].map(|path| SavedModel { tidemill: String::new(), ..SavedModel::read(path).unwrap() });
+    let [a, b] =
+        [a, b].map(|path| SavedModel { tidemill: String::new(), names: None, ..SavedModel::read(path).unwrap() });
     a == b
 }
 

@@ -3,8 +3,8 @@
 //! A pure function of the records and the schema: whatever depends on the order of the records (running scales, what
 //! a label means) is the engine's. Siblings: [`hash`] (features to 32 bits), [`label`] (text to label tokens),
 //! [`infer`] (which column is what, from a sample), `feature` (what is made of columns beside one feature each),
-//! `sparse` (features that records spell out), [`cross`] (products of features) and [`explain`] (what features are
-//! called).
+//! `sparse` (features that records spell out), [`cross`] (products of features), [`explain`] (what features are
+//! called) and [`names`] (what is told of that under way).
 
 pub mod cross;
 pub mod explain;
@@ -12,6 +12,7 @@ mod feature;
 pub mod hash;
 pub mod infer;
 pub mod label;
+pub mod names;
 mod sparse;
 
 use crate::examples::{Examples, LabelToken};

@@ -15,7 +15,8 @@ use crate::sink::model::SavedModel;
 /// What a run's model file holds.
 pub fn model_of(plan: &Plan, outcome: &Outcome) -> SavedModel {
     let schema = serde_json::to_value(&outcome.schema).unwrap_or_else(|_| json!({}));
-    SavedModel::new(outcome.model.clone(), outcome.scaler.arrays(), job_of(plan), schema)
+    let saved = SavedModel::new(outcome.model.clone(), outcome.scaler.arrays(), job_of(plan), schema);
+    SavedModel { names: outcome.names.clone(), ..saved }
 }
 
 /// A plan's job as model files and checkpoints hold it.

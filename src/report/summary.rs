@@ -157,7 +157,9 @@ fn stages(s: &Summary) -> String {
 }
 
 fn remarks(s: &Summary) -> String {
-    s.warnings.iter().map(|warning| format!("warning: {warning}\n")).collect()
+    let advice = s.features.iter().filter_map(|features| features.advice.as_ref());
+    let advice = advice.map(|advice| format!("advice: {advice}\n"));
+    s.warnings.iter().map(|warning| format!("warning: {warning}\n")).chain(advice).collect()
 }
 
 fn append(text: &mut String, piece: std::fmt::Arguments) {
