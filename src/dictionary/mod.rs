@@ -82,6 +82,7 @@ impl Snapshot for Dictionary {
         if !from.has("kept") {
             return Ok(()); // checkpoints were written before there was one: it begins where they end
         }
+        from.check("kept", from.get::<u8>("kept")? == [1])?;
         from.restore(traffic)?;
         from.restore(distinct)
     }
