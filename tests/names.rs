@@ -16,8 +16,8 @@ const LEARNER: &str = "--device cpu --quiet --batch 64";
 /// Those who come by night click, whoever they are.
 fn visits(records: usize) -> String {
     let line = |at: usize| {
-        let night = if at % 3 == 0 { "night" } else { "day" };
-        format!("{},{night},u{}\n", u8::from(at % 3 == 0), at * 7919 % 1999)
+        let night = if at.is_multiple_of(3) { "night" } else { "day" };
+        format!("{},{night},u{}\n", u8::from(at.is_multiple_of(3)), at * 7919 % 1999)
     };
     "click,when,user\n".to_owned() + &(0..records).map(line).collect::<String>()
 }

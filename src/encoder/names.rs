@@ -211,7 +211,10 @@ fn named(feature: super::explain::Named) -> FeatureName {
 
 /// The first [`LONGEST`] bytes of a name, as far as they are whole characters.
 fn cut(mut name: String) -> String {
-    name.truncate(name.floor_char_boundary(LONGEST));
+    if name.len() > LONGEST {
+        let end = (0..=LONGEST).rev().find(|&end| name.is_char_boundary(end));
+        name.truncate(end.unwrap_or(0));
+    }
     name
 }
 
@@ -239,5 +242,38 @@ impl Sink for Located {
     #[inline(always)]
     fn count(&self) -> usize {
         self.count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The products of two features and of three, one by one.
+    fn counted(ranges: &[Range<usize>]) -> usize {
+        let mut tuples: Vec<Vec<usize>> = vec![vec![]];
+        for (at, range) in ranges.iter().enumerate() {
+            let fits = |tuple: &Vec<usize>, next| at == 0 || ranges[at - 1] != *range || tuple[at - 1] <= next;
+            let longer = |tuple: Vec<usize>| {
+                let next = range.clone().filter(|&next| fits(&tuple, next)).collect::<Vec<_>>();
+                next.into_iter().map(move |next| [&tuple[..], &[next]].concat())
+            };
+            tuples = tuples.into_iter().flat_map(longer).collect();
+        }
+        tuples.len()
+    }
+
+    #[test]
+    fn products_are_counted_without_being_made() {
+        for ranges in [vec![0..3, 0..3], vec![0..4, 0..4, 0..4, 5..7, 5..7], vec![1..2; 5], vec![0..2, 2..5, 5..6]] {
+            assert_eq!(products(&ranges), counted(&ranges), "{ranges:?}");
+        }
+    }
+
+    #[test]
+    fn a_long_name_ends_with_a_whole_character() {
+        assert_eq!(cut("é".repeat(100)), "é".repeat(64));
+        assert_eq!(cut(format!("a{}", "é".repeat(100))), format!("a{}", "é".repeat(63)));
+        assert_eq!(cut("short".into()), "short");
     }
 }

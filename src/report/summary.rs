@@ -193,6 +193,8 @@ mod tests {
             ("sink".into(), time(0.02, 2.98, 0.0, 1)),
         ];
         summary.warnings = vec!["something to know".into()];
+        let advice = Some("something to do".into());
+        summary.features = Some(crate::dictionary::shown::Shown { advice, ..Default::default() });
         summary.timed(3.0, 184_000_000)
     }
 
@@ -223,6 +225,7 @@ sink              1    0.7 %     99 %      0 %
 parse-bound: the 2 ingest threads were busy 97 % of the time; more cores or a binary format would help
 
 warning: something to know
+advice: something to do
 "
         );
     }

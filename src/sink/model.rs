@@ -240,6 +240,8 @@ fn doubles(tensors: &SafeTensors, name: &str) -> Read<Vec<f64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dictionary::distinct::Estimate;
+    use crate::dictionary::known::Name;
     use crate::learner::Shape;
     use proptest::prelude::*;
 
@@ -263,6 +265,7 @@ mod tests {
             learned: u64,
             scaler in prop::collection::vec(("[a-z_]{1,8}", prop::collection::vec(-1e300..1e300f64, 0..9)), 0..3),
             job in ".*",
+            names in prop::option::of(prop::collection::vec((".*", any::<u32>(), any::<u64>(), 0.0..1.0f64), 0..3)),
         ) -> SavedModel {
             let mut model = Model::new(Shape { numeric, hash_bits }, optimizer, Penalty { l1, l2 });
             let mut slots = slots.into_iter().map(f32::abs).cycle();
@@ -273,8 +276,16 @@ mod tests {
             fill(model.table.as_flattened_mut());
             (model.updates, model.learned) = (updates, learned);
             let scaler = scaler.into_iter().enumerate().map(|(i, (name, x))| (format!("{name}{i}"), x)).collect();
-            SavedModel::new(model, scaler, json!({ "text": job }), json!(["age", 3]))
+            let saved = SavedModel::new(model, scaler, json!({ "text": job }), json!(["age", 3]));
+            SavedModel { names: names.map(known), ..saved }
         }
+    }
+
+    fn known(names: Vec<(String, u32, u64, f64)>) -> Known {
+        let shared = names.iter().map(|(.., share)| Estimate { value: *share, error: share / 3.0 }).next();
+        let name = |(name, hash, count, _)| Name { name, hash, count, error: count / 2 };
+        let names = names.into_iter().map(name).collect();
+        Known { names, shared: shared.unwrap_or_default(), ..Known::default() }
     }
 
     fn bytes_of(saved: &SavedModel) -> Vec<u8> {
