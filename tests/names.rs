@@ -11,7 +11,7 @@ use program::{Folder, map_records, stream};
 use tidemill::sink::model::SavedModel;
 use tidemill::source::synthetic::Generator;
 
-const LEARNER: &str = "--device cpu --quiet --batch 64";
+const LEARNER: &str = "--device cpu --quiet --batch 64 --names";
 
 /// Those who come by night click, whoever they are.
 fn visits(records: usize) -> String {
@@ -52,7 +52,7 @@ fn inspect_shows_the_heavy_feature_by_name() {
 fn a_table_that_is_too_small_is_said_to_be_and_one_that_is_advised_is_not() {
     let folder = Folder::new();
     folder.file("visits.csv", visits(4000));
-    let train = "train visits.csv --label click --summary s.json --device cpu";
+    let train = "train visits.csv --label click --summary s.json --device cpu --names";
     let small = folder.run(&format!("{train} --hash-bits 9")).fine();
     let advice =
         small.stderr.lines().find(|line| line.starts_with("advice: ")).unwrap_or_else(|| panic!("{}", small.stderr));
@@ -104,8 +104,10 @@ fn predicting_tells_no_names_and_a_model_without_them_is_shown() {
     folder.run(&format!("train visits.csv --label click --model m {LEARNER}")).fine();
     folder.run("predict --model m visits.csv --predictions p.csv --summary s.json --quiet").fine();
     assert_eq!(folder.json("s.json")["features"], serde_json::Value::Null);
-    let without = SavedModel { names: None, ..SavedModel::read(&folder.path("m")).unwrap() };
-    without.write(&folder.path("without")).unwrap();
+    let model = SavedModel { names: None, ..SavedModel::read(&folder.path("m")).unwrap() };
+    folder.run(&format!("train visits.csv --label click --model without {LEARNER}=false")).fine();
+    let without = SavedModel::read(&folder.path("without")).unwrap();
+    assert!(without.names.is_none() && without.model == model.model && without.job == model.job);
     let text = folder.run("inspect without").fine();
     assert!(text.out().contains("hashed table: 2^18") && !text.out().contains("most frequent"), "{}", text.out());
 }

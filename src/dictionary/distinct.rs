@@ -67,7 +67,7 @@ impl Distinct {
 
     /// How many features there are.
     pub fn features(&self) -> Estimate {
-        let squares: f64 = self.sharing(self.hash_bits).slots.values().map(|slot| (slot.features as f64).powi(2)).sum();
+        let squares: f64 = self.sharing(self.hash_bits).slots.iter().map(|slot| slot.features.powi(2)).sum();
         let (each, kept) = (self.each(), self.kept.len() as f64);
         Estimate { value: each * kept, error: each * (squares * (1.0 - 1.0 / each)).sqrt() }
     }
@@ -79,8 +79,8 @@ impl Distinct {
         let kept = (self.kept.len() as f64).max(1.0);
         let share = sharing.shared.len() as f64 / kept;
         // A ratio of sums over slots: its error is that of how far each slot is from it.
-        let off = |slot: &Slot| (slot.shared as f64 - share * slot.features as f64).powi(2);
-        let squares: f64 = sharing.slots.values().map(off).sum();
+        let off = |slot: &Slot| (slot.shared - share * slot.features).powi(2);
+        let squares: f64 = sharing.slots.iter().map(off).sum();
         Estimate { value: share, error: (squares * (1.0 - 1.0 / self.each())).sqrt() / kept }
     }
 
@@ -110,16 +110,16 @@ impl Distinct {
 
     fn sharing(&self, bits: u32) -> Sharing {
         let mask = u32::MAX.checked_shr(u32::BITS - bits).unwrap_or(0);
-        let mut weights: BTreeMap<u32, u32> = BTreeMap::new();
-        self.kept.keys().for_each(|hash| *weights.entry(hash & mask).or_default() += 1);
+        let placed = self.kept.iter().map(|(&hash, &space)| (self.slots.of(hash), hash & mask, space));
+        let mut all: Vec<(u32, u32, u32)> = placed.collect();
+        all.sort_unstable();
         let mut sharing = Sharing::default();
-        for (&hash, &space) in &self.kept {
-            let slot = sharing.slots.entry(self.slots.of(hash)).or_default();
-            slot.features += 1;
-            if weights[&(hash & mask)] > 1 {
-                slot.shared += 1;
-                sharing.shared.push(space);
-            }
+        for slot in all.chunk_by(|a, b| a.0 == b.0) {
+            let before = sharing.shared.len();
+            let weights = slot.chunk_by(|a, b| a.1 == b.1).filter(|weight| weight.len() > 1);
+            weights.for_each(|weight| sharing.shared.extend(weight.iter().map(|feature| feature.2)));
+            let shared = sharing.shared.len() - before;
+            sharing.slots.push(Slot { features: slot.len() as f64, shared: shared as f64 });
         }
         sharing
     }
@@ -129,15 +129,15 @@ impl Distinct {
 #[derive(Debug, Default)]
 struct Sharing {
     /// The slots that are counted by.
-    slots: BTreeMap<u32, Slot>,
+    slots: Vec<Slot>,
     /// The namespaces of those that share, one a feature.
     shared: Vec<u32>,
 }
 
 #[derive(Debug, Default)]
 struct Slot {
-    features: u32,
-    shared: u32,
+    features: f64,
+    shared: f64,
 }
 
 impl Snapshot for Distinct {

@@ -5,7 +5,8 @@
 //! count is then too large by at most what it began with, and a name met more often than all counts together, divided
 //! by the number of places, has a place.
 
-use std::collections::{BTreeSet, HashMap};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 
 use super::spaces::Spaces;
 use crate::error::Result;
@@ -38,8 +39,9 @@ pub struct Traffic {
     spaces: Spaces,
     /// Places of entries by hash; nearly always one.
     places: HashMap<u32, Vec<u32>>,
-    /// Counts with places, the least first.
-    order: BTreeSet<(u64, u32)>,
+    /// Counts with places, the least first. A count is that of when it was last looked at: it is brought up to date when
+    /// it comes first, so that to count on costs nothing here.
+    order: BinaryHeap<Reverse<(u64, u32)>>,
 }
 
 impl Traffic {
@@ -69,7 +71,10 @@ impl Traffic {
     fn meet(&mut self, feature: &FeatureName, times: u64) {
         let known = self.places.get(&feature.hash).map_or(&[][..], Vec::as_slice).iter();
         match known.copied().find(|&place| self.entries[place as usize].name == feature.name) {
-            Some(place) => self.count(place, times),
+            Some(place) => {
+                let entry = &mut self.entries[place as usize];
+                entry.count = entry.count.saturating_add(times);
+            }
             None if self.entries.len() < MOST => {
                 let place = self.entries.len() as u32;
                 self.entries.push(Entry::default());
@@ -79,15 +84,20 @@ impl Traffic {
         }
     }
 
-    fn count(&mut self, place: u32, times: u64) {
-        let entry = &mut self.entries[place as usize];
-        self.order.remove(&(entry.count, place));
-        entry.count = entry.count.saturating_add(times);
-        self.order.insert((entry.count, place));
+    /// The name met least, which is taken out of the order; of equal ones the first.
+    fn least(&mut self) -> Option<(u64, u32)> {
+        while let Some(Reverse((count, place))) = self.order.pop() {
+            let now = self.entries[place as usize].count;
+            if now == count {
+                return Some((count, place));
+            }
+            self.order.push(Reverse((now, place)));
+        }
+        None
     }
 
     fn replace(&mut self, feature: &FeatureName, times: u64) {
-        let Some((least, place)) = self.order.pop_first() else { return };
+        let Some((least, place)) = self.least() else { return };
         let gone = self.entries[place as usize].hash;
         if let Some(places) = self.places.get_mut(&gone) {
             places.retain(|&known| known != place);
@@ -103,7 +113,7 @@ impl Traffic {
         let (space, count) = (self.spaces.place(namespace), error.saturating_add(times));
         self.entries[place as usize] = Entry { name: name.clone(), hash: *hash, count, error, space };
         self.places.entry(*hash).or_default().push(place);
-        self.order.insert((count, place));
+        self.order.push(Reverse((count, place)));
     }
 }
 
@@ -134,7 +144,7 @@ impl Snapshot for Traffic {
         let entry = |(at, name)| Entry { name, hash: hash[at], count: count[at], error: error[at], space: space[at] };
         *entries = names.into_iter().enumerate().map(entry).collect();
         from.check("error", entries.iter().all(|entry| entry.error <= entry.count))?;
-        *order = entries.iter().map(|entry| entry.count).zip(0..).collect();
+        *order = entries.iter().map(|entry| entry.count).zip(0..).map(Reverse).collect();
         places.clear();
         entries.iter().zip(0..).for_each(|(entry, place)| places.entry(entry.hash).or_default().push(place));
         Ok(())

@@ -84,14 +84,16 @@ impl Namer {
     }
 
     fn sample(&mut self, rows: Rows<'_>, names: &mut Names) {
-        for row in 0..rows.examples.rows {
-            if let Some(stands_for) = rows.spot(row).stands_for() {
-                let at = rows.in_records(row);
+        let least = rows.spot(0).level();
+        let may_be = (0..rows.records.rows).filter(|&at| rows.spot_of(at).may_be_sampled(least));
+        for (at, number) in may_be.map(|at| (at, rows.records.number[at])) {
+            let is_example = rows.examples.number.binary_search(&number).is_ok();
+            if let Some(stands_for) = rows.spot_of(at).stands_for().filter(|_| is_example) {
                 let mut features: Vec<_> =
                     hashed(&self.features, &mut self.scratch, rows.records, at, MOST).into_iter().map(named).collect();
                 features.sort_unstable();
                 features.dedup();
-                names.sampled.push(Sampled { number: rows.examples.number[row], stands_for, features });
+                names.sampled.push(Sampled { number, stands_for, features });
             }
         }
     }
@@ -181,10 +183,15 @@ impl Rows<'_> {
         records.number.partition_point(|&number| number < examples.number[row])
     }
 
-    #[inline]
+    /// The place of an example.
     fn spot(self, row: usize) -> Spot {
+        self.spot_of(self.in_records(row))
+    }
+
+    /// The place of a parsed record.
+    #[inline(always)]
+    fn spot_of(self, at: usize) -> Spot {
         let chunk = &self.records.chunk;
-        let at = self.in_records(row);
         let offset = match &chunk.columns {
             Some(_) => (chunk.offset + u64::from(self.records.number[at])).saturating_mul(ROW),
             None => chunk.offset + u64::from(self.records.record[at].start),

@@ -155,7 +155,7 @@ fn connect(
         schema: schema.clone(),
         transform: Arc::new(Transform::new(schema)?),
         encoder: Encoder::new(schema, plan.label.clone()).lenient(plan.settings.frozen),
-        namer: if plan.settings.frozen { None } else { Namer::new(schema, hash_bits) },
+        namer: if plan.names && !plan.settings.frozen { Namer::new(schema, hash_bits) } else { None },
         work: work_out,
         done: done_in,
         free_chunks: free_chunks_in,
