@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use crate::batcher::Batcher;
 use crate::config::MaxRejected;
+use crate::dictionary::Dictionary;
 use crate::error::{Error, ErrorKind, Result};
 use crate::examples::{Examples, MicroBatch, Scored};
 use crate::learner::optimizer::smaller_step;
@@ -63,6 +64,7 @@ pub struct Engine {
     metrics: Metrics,
     counts: Counts,
     position: Position,
+    dictionary: Dictionary,
     max_rejected: MaxRejected,
     spare: Vec<MicroBatch>,
 }
@@ -77,6 +79,7 @@ impl Engine {
             metrics: Metrics::default(),
             counts: Counts::default(),
             position: Position::default(),
+            dictionary: Dictionary::new(settings.hash_bits),
             max_rejected,
             spare: Vec::new(),
         }
@@ -89,13 +92,15 @@ impl Engine {
     /// A failing device or output.
     pub fn save(&mut self, state: &mut State, sink: &mut dyn Sink) -> Result<()> {
         self.settle(sink)?;
-        let Self { batcher, learner, settings: _, metrics, counts, position, max_rejected: _, spare: _ } = self;
+        let Self { batcher, learner, settings: _, metrics, counts, position, dictionary, max_rejected: _, spare: _ } =
+            self;
         state.clear();
         state.save(batcher);
         learner.save(state)?;
         state.save(metrics);
         state.save(counts);
         state.save(position);
+        state.save(dictionary);
         Ok(())
     }
 
@@ -104,11 +109,13 @@ impl Engine {
     /// # Errors
     /// The state of another job.
     pub fn restore(&mut self, state: &State) -> Result<()> {
-        let Self { batcher, learner: _, settings: _, metrics, counts, position, max_rejected: _, spare: _ } = self;
+        let Self { batcher, learner: _, settings: _, metrics, counts, position, dictionary, max_rejected: _, spare: _ } =
+            self;
         state.restore(batcher)?;
         state.restore(metrics)?;
         state.restore(counts)?;
-        state.restore(position)
+        state.restore(position)?;
+        state.restore(dictionary)
     }
 
     /// Waits for everything under way and hands it on, without ending the micro-batch that is being filled.
@@ -133,6 +140,7 @@ impl Engine {
             Some(last) => examples.number.partition_point(|&number| number < last),
             None => examples.rows,
         };
+        self.dictionary.take(&examples.names, too_many);
         for range in self.sift(examples, rows, before) {
             let mut row = range.start;
             while row < range.end {
@@ -178,6 +186,11 @@ impl Engine {
     /// The learner, for its model.
     pub fn learner(&mut self) -> &mut dyn Learner {
         &mut *self.learner
+    }
+
+    /// The names of features.
+    pub fn dictionary(&self) -> &Dictionary {
+        &self.dictionary
     }
 
     /// Records that wait for their micro-batch to be full.

@@ -2,9 +2,12 @@
 //!
 //! Plain data: no I/O, no threads, no model.
 
+mod names;
+
 use crate::error::Result;
 use crate::record::{LossSum, Place, Rejected};
 use crate::snapshot::{Restoring, Saving, Snapshot};
+pub use names::{Counted, FeatureName, Names, Sampled, Slots, Spot};
 
 /// Numbers of a row are padded with zeros to a multiple of this, so that every backend sums in the same lanes.
 pub const LANES: usize = 16;
@@ -80,6 +83,8 @@ pub struct Examples {
     pub category: Vec<Option<u32>>,
     /// What could not be used, in order.
     pub rejected: Vec<Rejected>,
+    /// Features by name, as far as they are told; none where nothing is learned.
+    pub names: Names,
     /// The best possible loss on these records; known to generated streams alone.
     pub best_loss: Option<LossSum>,
 }
@@ -102,6 +107,7 @@ impl Examples {
         self.measured.clear();
         self.category.clear();
         self.rejected.clear();
+        self.names.clear();
     }
 
     /// The id of example `row`, empty without an id column.

@@ -171,6 +171,16 @@ impl Saving<'_> {
         fill(self.state.next(self.part, name, T::KIND));
     }
 
+    /// Takes texts, as one array of bytes and one of their ends.
+    pub fn put_texts<'t>(&mut self, name: &str, texts: impl Iterator<Item = &'t str> + Clone) {
+        let lengths = texts.clone().scan(0, |end: &mut u64, text| {
+            *end += text.len() as u64;
+            Some(*end)
+        });
+        self.put(&format!("{name}_end"), &lengths.collect::<Vec<_>>());
+        self.put_with::<u8>(name, |bytes| texts.for_each(|text| bytes.extend_from_slice(text.as_bytes())));
+    }
+
     /// Takes what a part of this part remembers.
     pub fn save<S: Snapshot>(&mut self, part: &S) {
         self.state.save(part);
@@ -200,6 +210,22 @@ impl Restoring<'_> {
         let found = self.state.arrays().iter().find(|array| array.name == full);
         let array = found.filter(|array| array.kind == T::KIND && array.bytes.len() % size_of::<T>() == 0);
         array.map(|array| bytemuck::pod_collect_to_vec(&array.bytes)).ok_or_else(|| self.broken(name))
+    }
+
+    /// Texts, as [`Saving::put_texts`] took them.
+    ///
+    /// # Errors
+    /// As [`Restoring::get`], and for what is no text.
+    pub fn texts(&self, name: &str) -> Result<Vec<String>> {
+        let (bytes, ends) = (self.get::<u8>(name)?, self.get::<u64>(&format!("{name}_end"))?);
+        let starts = std::iter::once(0).chain(ends.iter().copied());
+        let text = |(start, &end): (u64, &u64)| {
+            let bytes = bytes.get(usize::try_from(start).ok()?..usize::try_from(end).ok()?)?;
+            String::from_utf8(bytes.to_vec()).ok()
+        };
+        let texts: Option<Vec<_>> = starts.zip(&ends).map(text).collect();
+        let is_whole = ends.last().map_or(0, |&end| end) == bytes.len() as u64;
+        texts.filter(|_| is_whole).ok_or_else(|| self.broken(name))
     }
 
     /// An array of exactly so many elements.

@@ -7,7 +7,7 @@ mod code;
 use code::{File, functions, root, sources};
 
 /// The stages by level: a file uses those of lower levels, and of its own level nothing but its own stage.
-const LEVELS: [&[&str]; 14] = [
+const LEVELS: [&[&str]; 15] = [
     &["error"],
     &["snapshot"],
     &["record", "examples", "schema", "timestamp"],
@@ -15,6 +15,7 @@ const LEVELS: [&[&str]; 14] = [
     &["scaler", "online"],
     &["batcher"],
     &["learner", "metric"],
+    &["dictionary"],
     &["sink"],
     &["report", "config", "checkpoint"],
     &["engine"],

@@ -12,7 +12,7 @@ use tidemill::config::MaxRejected;
 use tidemill::encoder::label::{LabelGuard, LabelRule};
 use tidemill::engine::{Counts, Engine, Sink};
 use tidemill::error::Result;
-use tidemill::examples::{Examples, LabelToken, MicroBatch, Scored, stride};
+use tidemill::examples::{Counted, Examples, FeatureName, LabelToken, MicroBatch, Names, Sampled, Scored, stride};
 use tidemill::learner::{Model, Optimizer, Penalty, Settings, Shape, Update, cpu};
 use tidemill::metric::Metrics;
 use tidemill::record::{self, LossSum, Place, Position, Reason, Rejected};
@@ -335,10 +335,25 @@ impl Chunk {
         let rejected = |(&reason, number)| Rejected { number, source: 0, offset: 0, column: None, reason, raw: vec![] };
         examples.rejected = self.rejected.iter().zip(self.rows.len() as u32..).map(rejected).collect();
         examples.seen = (self.rows.len() + self.rejected.len()) as u32;
+        examples.names = names(&examples);
         examples.bytes = 100;
         examples.best_loss = Some(LossSum { loss: 0.25, records: u64::from(examples.seen) });
         examples
     }
+}
+
+/// Everything by name.
+fn names(examples: &Examples) -> Names {
+    let mut names = Names::default();
+    for (row, &number) in examples.number.iter().enumerate() {
+        let hashes = &examples.hash[examples.row_start[row] as usize..examples.row_start[row + 1] as usize];
+        let namespace = |hash: u32| format!("n{}", hash % 5);
+        let name = |&hash: &u32| FeatureName { name: format!("é{hash}"), namespace: namespace(hash), hash };
+        let counted = |&hash: &u32| Counted { number, level: 0, hash, namespace: namespace(hash) };
+        names.sampled.push(Sampled { number, stands_for: 1, features: hashes.iter().map(name).collect() });
+        names.counted.extend(hashes.iter().map(counted));
+    }
+    names
 }
 
 fn blank_batcher() -> Batcher {
@@ -405,7 +420,8 @@ fn run(settings: Settings, chunks: &[Chunk], cuts: &[usize]) -> (Seen, Vec<Array
     engine.save(&mut state, &mut seen).unwrap();
     engine.finish(&mut seen).unwrap();
     let model = engine.learner().model().unwrap();
-    let end = format!("{:?} {:?} {model:?}", engine.metrics(), engine.counts());
+    let known = engine.dictionary().known(&model);
+    let end = format!("{:?} {:?} {known:?} {model:?}", engine.metrics(), engine.counts());
     (seen, state.arrays().to_vec(), end)
 }
 
@@ -585,6 +601,17 @@ fn numbers_that_cannot_be_are_refused_by_name() {
         ("counts/records", 0, u64::MAX),
         ("counts/records", 1, 2),
         ("counts/by_reason", 3, u64::MAX),
+        ("dictionary/kept", 0, 2),
+        ("traffic/records", 0, u64::MAX),
+        ("traffic/error", 0, u64::MAX),
+        ("traffic/space", 0, 9),
+        ("traffic/name_end", 0, u64::MAX),
+        ("traffic/name_end", 0, 1),
+        ("distinct/level", 0, 9),
+        ("distinct/level", 1, 33),
+        ("distinct/level", 1, 32),
+        ("distinct/hash", 0, u64::MAX),
+        ("distinct/space", 0, 9),
         ("position/places", 0, 1 << 32),
         ("position/places", 0, u64::from(u32::MAX)),
         ("position/places", 1, 63),

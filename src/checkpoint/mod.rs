@@ -21,6 +21,8 @@
 //! | `metrics` | `total.*`, `since_last.*`, `auc` with `auc_bins` (bins in use), `last` |
 //! | `explosion` | `window`, `sums`, `found`, `found_log_loss` |
 //! | `counts` | `records` (with rejected ones and bytes), `left_out` (where any were), `by_reason`, `best_loss`, `best_loss_records` |
+//! | `dictionary`, `traffic` | `kept`; names met most: `records`, and by name `name`, `name_end`, `hash`, `count`, `error`, `space` in `namespace` |
+//! | `distinct` | features of a part of the slots: `level` (behind the bits of a hash), by feature `hash`, `space` in `namespace` |
 //! | `position` | `places`: input, offset, and what the fingerprint before it covers |
 //!
 //! `checksum` is the last array: XXH3 of every byte before it. Files of earlier layouts are kept in `tests/formats/`.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::store::{self, Found};
 use super::{Checkpoint, FORMAT};
+use crate::dictionary::Dictionary;
 use crate::error::{Error, Result};
 use crate::examples::MicroBatch;
 use crate::learner::{MAX_HASH_BITS, Model, Shape};
@@ -101,8 +102,10 @@ impl Checkpoint {
         }
         // Columns are structs of text and numbers: JSON can hold them all.
         let columns = serde_json::to_value(schema).unwrap_or_default();
-        let tidemill = self.header.tidemill.clone();
-        Ok(SavedModel { tidemill, ..SavedModel::new(model, scales, self.header.job.clone(), columns) })
+        let mut dictionary = Dictionary::new(settings.hash_bits);
+        self.state.restore(&mut dictionary)?;
+        let (names, tidemill) = (dictionary.known(&model), self.header.tidemill.clone());
+        Ok(SavedModel { names, tidemill, ..SavedModel::new(model, scales, self.header.job.clone(), columns) })
     }
 
     /// Records that have been read and wait for their micro-batch to be full.

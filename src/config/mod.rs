@@ -23,6 +23,8 @@ pub use options::{CheckpointOptions, LearnerOptions, OptimizerName, Options, Out
 
 /// Records of a micro-batch unless another number is named.
 pub const DEFAULT_BATCH: usize = 256;
+/// Whether the names of features are kept where nothing is said of that.
+const NAMES: bool = true;
 /// `2^18` hashed weights unless another number is named.
 pub const DEFAULT_HASH_BITS: u32 = 18;
 /// Records of a generated stream unless another number is named.
@@ -45,6 +47,8 @@ pub struct Plan {
     pub settings: Settings,
     /// On what device.
     pub device: DeviceChoice,
+    /// Whether the names of features are kept.
+    pub names: bool,
     /// Ingest threads.
     pub threads: usize,
     /// Chunks that may wait in a channel.
@@ -207,6 +211,7 @@ impl Plan {
             label,
             settings,
             device: options.learner.device.as_deref().unwrap_or("auto").parse()?,
+            names: options.learner.names.unwrap_or(NAMES),
             threads: threads(options.learner.threads)?,
             queue: 4,
             outputs: Outputs {

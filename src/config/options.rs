@@ -117,6 +117,10 @@ section! {
         /// Categories share 2^BITS weights, 1 to 24 [default: 18]
         #[arg(long, value_name = "BITS", help_heading = "Learner")]
         hash_bits: u32,
+        /// Keep the names of features, to be shown with their weights: =true or =false [default: true]
+        #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL",
+              help_heading = "Learner")]
+        names: bool,
         /// Train this model or checkpoint on: its weights, scales and version; what is not named is as it was learned
         #[arg(long, value_name = "MODEL|CHECKPOINT", value_hint = ValueHint::AnyPath, help_heading = "Learner")]
         warm_start: String,

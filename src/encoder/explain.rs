@@ -78,14 +78,10 @@ impl Explainer {
             numbers.extend_from_slice(&records.numeric[row * stride..(row + 1) * stride]);
         }
         let mut hashed = sink.features;
-        let base = hashed.len();
-        let each = &mut |ranges: &[Range<usize>]| {
-            let tuples = tuples(ranges, MAX_FEATURES - hashed.len().min(MAX_FEATURES))?;
-            tuples.iter().for_each(|tuple| hashed.push(product(&hashed[..base], tuple)));
-            Ok(())
-        };
-        let crossed = features.crosses().combinations(0, &scratch.runs, &mut scratch.found, each);
-        crossed.map_err(|reason| (reason, None))?;
+        let is_whole = multiply(features, scratch, MAX_FEATURES, &mut hashed);
+        if !is_whole {
+            return Err((Reason::TooManyFeatures, None));
+        }
         Ok(Explained { dense: dense.iter().cloned().zip(numbers).collect(), hashed })
     }
 }
@@ -111,8 +107,37 @@ impl Sink for Collected {
     }
 }
 
-/// The places of the factors of every product, the last factor running fastest; equal ranges are combined.
-fn tuples(ranges: &[Range<usize>], most: usize) -> Result<Vec<Vec<usize>>, Reason> {
+/// The hashed features of record `row`, which has been encoded or will be, by name: of the products the first `most`,
+/// counting what they are made of.
+pub(super) fn hashed(
+    features: &Features,
+    scratch: &mut Scratch,
+    records: &Records,
+    row: usize,
+    most: usize,
+) -> Vec<Named> {
+    let mut sink = Collected::default();
+    // A record that has been encoded has no fault; of one that has, what came before it is told.
+    let _ = features.extract(records, row, scratch, &mut Vec::new(), &mut sink);
+    let mut hashed = sink.features;
+    multiply(features, scratch, most, &mut hashed);
+    hashed
+}
+
+/// Adds the products of features up to `most` of all; whether these are all there are.
+fn multiply(features: &Features, scratch: &mut Scratch, most: usize, hashed: &mut Vec<Named>) -> bool {
+    let base = hashed.len();
+    let each = &mut |ranges: &[Range<usize>]| {
+        let room = most.saturating_sub(hashed.len());
+        let tuples = tuples(ranges, room + 1);
+        tuples.iter().take(room).for_each(|tuple| hashed.push(product(&hashed[..base], tuple)));
+        if tuples.len() > room { Err(()) } else { Ok(()) }
+    };
+    features.crosses().combinations(0, &scratch.runs, &mut scratch.found, each).is_ok()
+}
+
+/// The places of the factors of the first `most` products, the last factor running fastest; equal ranges are combined.
+fn tuples(ranges: &[Range<usize>], most: usize) -> Vec<Vec<usize>> {
     let mut tuples = vec![vec![]];
     for (at, range) in ranges.iter().enumerate() {
         let is_same = at > 0 && ranges[at - 1] == *range;
@@ -120,12 +145,10 @@ fn tuples(ranges: &[Range<usize>], most: usize) -> Result<Vec<Vec<usize>>, Reaso
             let first = if is_same { tuple[at - 1] } else { range.start };
             (first..range.end).map(|next| [&tuple[..], &[next]].concat()).collect::<Vec<_>>()
         };
-        tuples = tuples.iter().flat_map(longer).take(most + 1).collect();
-        if tuples.len() > most {
-            return Err(Reason::TooManyFeatures);
-        }
+        // Each of these goes on in at least one way, so that the first are made of the first.
+        tuples = tuples.iter().flat_map(longer).take(most).collect();
     }
-    Ok(tuples)
+    tuples
 }
 
 fn product(features: &[Named], factors: &[usize]) -> Named {

@@ -4,7 +4,7 @@
 //! a label means) is the engine's. Siblings: [`hash`] (features to 32 bits), [`label`] (text to label tokens),
 //! [`infer`] (which column is what, from a sample), `feature` (what is made of columns beside one feature each),
 //! `sparse` (features that records spell out), [`cross`] (products of features), `aside` (what the engine's transforms
-//! look at) and [`explain`] (what features are called).
+//! look at), [`explain`] (what features are called) and [`names`] (what is told of that under way).
 
 mod aside;
 pub mod cross;
@@ -13,6 +13,7 @@ mod feature;
 pub mod hash;
 pub mod infer;
 pub mod label;
+pub mod names;
 mod sparse;
 
 use crate::examples::{Examples, LabelToken};

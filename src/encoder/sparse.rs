@@ -55,6 +55,16 @@ pub(super) fn extract(
     Ok(())
 }
 
+/// The namespace of the feature `nth` of record `row`, as [`push`] adds them.
+pub(super) fn space_of(records: &Records, row: usize, nth: usize) -> &[u8] {
+    let sparse = &records.sparse;
+    let first = if row == 0 { 0 } else { sparse.record_end[row - 1] as usize };
+    let start = first.checked_sub(1).map_or(0, |before| sparse.space[before].end as usize);
+    let spaces = &sparse.space[first..sparse.record_end[row] as usize];
+    let found = spaces.iter().find(|space| start + nth < space.end as usize);
+    found.map_or(&[], |space| space.name.of(&records.chunk.bytes))
+}
+
 /// The places of a record's namespaces: as they stand, or by name where crosses ask for an order.
 pub(super) fn order(records: &Records, row: usize, by_name: bool, order: &mut Vec<usize>) {
     let (bytes, sparse) = (&records.chunk.bytes[..], &records.sparse);

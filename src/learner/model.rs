@@ -75,6 +75,16 @@ impl Model {
         pairs.map(|(&a, &b)| rule::weight_of(self.optimizer, self.penalty, [a, b])).collect()
     }
 
+    /// The place of a hash in the table.
+    pub fn place(&self, hash: u32) -> usize {
+        hash as usize & (self.table.len() - 1)
+    }
+
+    /// The weight of a feature of this hash.
+    pub fn hashed_weight(&self, hash: u32) -> f32 {
+        rule::weight_of(self.optimizer, self.penalty, self.table[self.place(hash)])
+    }
+
     /// The weights of the hashed table, `2^hash_bits` of them.
     pub fn hashed_weights(&self) -> Vec<f32> {
         self.table.iter().map(|&slots| rule::weight_of(self.optimizer, self.penalty, slots)).collect()

@@ -25,6 +25,7 @@ use super::start::Ready;
 use super::stop::Stop;
 use crate::config::Plan;
 use crate::encoder::Encoder;
+use crate::encoder::names::Namer;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::examples::Examples;
@@ -55,6 +56,8 @@ struct Ingest {
     schema: Schema,
     transform: Arc<Transform>,
     encoder: Encoder,
+    /// Where something is to be learned of features that have names.
+    namer: Option<Namer>,
     work: Receiver<Work>,
     done: Sender<Done>,
     free_chunks: Sender<Chunk>,
@@ -82,7 +85,7 @@ pub struct Ended {
 /// # Errors
 /// The first thing in stream order after which state or outputs cannot be relied on.
 pub(super) fn run(plan: &Plan, ready: Ready<'_>, engine: &mut Engine, stop: &Stop, watch: Watch<'_>) -> Result<Ended> {
-    let Ready { source, head, schema, outlet, checkpoints } = ready;
+    let Ready { source, head, schema, settings, outlet, checkpoints } = ready;
     let (checkpoints, keeper, to_keeper) = match checkpoints {
         None => (None, None, None),
         Some((every, header, store)) => {
@@ -91,7 +94,7 @@ pub(super) fn run(plan: &Plan, ready: Ready<'_>, engine: &mut Engine, stop: &Sto
         }
     };
     let (sink, writer) = outlet.split(to_keeper);
-    let (reader, ingest, Ingested { done, free_examples }) = connect(plan, source, head, schema)?;
+    let (reader, ingest, Ingested { done, free_examples }) = connect(plan, source, head, schema, settings.hash_bits)?;
     let sequencer = Sequencer { done, free_examples, engine, sink, checkpoints, stop: stop.clone(), watch };
     let reading = in_background(move || reader.run());
     let ingesting: Vec<_> =
@@ -131,7 +134,13 @@ fn times_of(thread: &Receiver<StageTimes>, until: Option<Instant>) -> Option<Sta
     }
 }
 
-fn connect(plan: &Plan, source: Source, head: Option<Chunk>, schema: &Schema) -> Result<(Reader, Ingest, Ingested)> {
+fn connect(
+    plan: &Plan,
+    source: Source,
+    head: Option<Chunk>,
+    schema: &Schema,
+    hash_bits: u32,
+) -> Result<(Reader, Ingest, Ingested)> {
     let buffers = 2 * plan.threads + plan.queue;
     let (work_in, work_out) = bounded(plan.queue);
     let (done_in, done_out) = bounded(plan.queue);
@@ -146,6 +155,7 @@ fn connect(plan: &Plan, source: Source, head: Option<Chunk>, schema: &Schema) ->
         schema: schema.clone(),
         transform: Arc::new(Transform::new(schema)?),
         encoder: Encoder::new(schema, plan.label.clone()).lenient(plan.settings.frozen),
+        namer: if plan.names && !plan.settings.frozen { Namer::new(schema, hash_bits) } else { None },
         work: work_out,
         done: done_in,
         free_chunks: free_chunks_in,
@@ -201,6 +211,9 @@ impl Ingest {
                 parser.parse(chunk?, &mut records)?;
                 self.transform.apply(&mut records)?;
                 self.encoder.encode(&mut records, &mut examples);
+                if let Some(namer) = &mut self.namer {
+                    namer.name(&records, &mut examples);
+                }
                 Ok(examples)
             });
             // The reader makes a new chunk where none is waiting.

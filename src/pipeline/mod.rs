@@ -28,6 +28,7 @@ use std::time::{Duration, Instant};
 
 use crate::checkpoint::Header;
 use crate::config::Plan;
+use crate::dictionary::known::Known;
 use crate::engine::{Counts, Engine};
 use crate::error::{ErrorKind, Result};
 use crate::learner::{LostDevice, Model, Settings};
@@ -71,6 +72,8 @@ pub struct Outcome {
     pub metrics: Metrics,
     /// The model after the last record.
     pub model: Model,
+    /// What is known of its features by name; `None` where none are hashed, or nothing was to be learned.
+    pub names: Option<Known>,
     /// The running scales after the last record.
     pub scaler: Scaler,
     /// What predicting needs of the online transforms, as named arrays.
@@ -138,17 +141,19 @@ pub fn run(plan: &Plan, saved: Option<Saved>, stop: &Stop, observe: Observe<'_>)
     let (counts, metrics) = engine.progress();
     observe(Status { counts, metrics, elapsed: before, stages: &[], inferred: &inferred, notes: &notes });
     let checkpoints = kept.map(|kept| (kept.every, header, kept.store));
-    let ready = Ready { source, head, schema: &schema, outlet, checkpoints };
+    let ready = Ready { source, head, schema: &schema, settings, outlet, checkpoints };
     let ended = flow::run(plan, ready, &mut engine, stop, Watch { started, before, observe });
     let ended = ended.map_err(|error| match &plan.checkpoint {
         Some(checkpoint) if error.kind() != ErrorKind::ClosedPipe => with_what_is_kept(error, &checkpoint.folder),
         _ => error,
     })?;
 
+    let model = engine.learner().model()?;
     Ok(Outcome {
         counts: engine.counts().clone(),
         metrics: engine.metrics().clone(),
-        model: engine.learner().model()?,
+        names: engine.dictionary().known(&model),
+        model,
         scaler: engine.scaler().clone(),
         online: engine.online().map(Online::arrays).unwrap_or_default(),
         waiting: engine.waiting() as u64,

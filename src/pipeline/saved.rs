@@ -16,7 +16,8 @@ use crate::sink::model::SavedModel;
 pub fn model_of(plan: &Plan, outcome: &Outcome) -> SavedModel {
     let schema = serde_json::to_value(&outcome.schema).unwrap_or_else(|_| json!({}));
     let scales = [outcome.scaler.arrays(), outcome.online.clone()].concat();
-    SavedModel::new(outcome.model.clone(), scales, job_of(plan), schema)
+    let saved = SavedModel::new(outcome.model.clone(), scales, job_of(plan), schema);
+    SavedModel { names: outcome.names.clone(), ..saved }
 }
 
 /// A plan's job as model files and checkpoints hold it.
@@ -30,7 +31,8 @@ pub(super) fn job_of(plan: &Plan) -> serde_json::Value {
 fn learned_by(options: &Options) -> Options {
     let source =
         SourceOptions { input: None, generate: None, rows: None, seed: None, format: None, ..options.source.clone() };
-    let learner = LearnerOptions { device: None, threads: None, warm_start: None, ..options.learner.clone() };
+    let learner =
+        LearnerOptions { device: None, threads: None, warm_start: None, names: None, ..options.learner.clone() };
     Options { source, learner, ..Options::default() }
 }
 

@@ -66,6 +66,7 @@ pub(super) struct Ready<'a> {
     pub source: Source,
     pub head: Option<Chunk>,
     pub schema: &'a Schema,
+    pub settings: Settings,
     pub outlet: Outlet,
     pub checkpoints: Option<(Every, Header, Store)>,
 }

@@ -3,10 +3,14 @@
 use super::stage::StageTimes;
 use super::{End, Outcome};
 use crate::config::Plan;
+use crate::dictionary::shown::Shown;
 use crate::report::number::count;
 use crate::report::verdict::verdict;
 use crate::schema::Role;
 use crate::sink::summary::{StageTime, Summary};
+
+/// Features that are shown by name, of the largest weights and of the most frequent ones.
+const SHOWN: usize = 10;
 
 /// The summary of a finished run.
 pub fn of(plan: &Plan, outcome: &Outcome) -> Summary {
@@ -28,6 +32,7 @@ pub fn of(plan: &Plan, outcome: &Outcome) -> Summary {
         rejected_by_reason: counts.by_reason.iter().map(|(reason, &count)| (reason.name(), count)).collect(),
         threads: plan.threads as u64,
         inferred_columns: roles(&outcome.inferred),
+        features: outcome.names.as_ref().map(|names| Shown::of(names, &outcome.model, SHOWN)),
         ..Summary::new(&outcome.settings, &outcome.metrics)
     };
     summary.warnings.splice(..0, outcome.lost_device.iter().map(|lost| lost.note.clone()));

@@ -24,7 +24,7 @@ pub(crate) fn figure(x: Option<f64>, decimals: usize) -> String {
 }
 
 /// A share of one in percent, whole from 10 % on.
-pub(super) fn percent(share: f64) -> String {
+pub(crate) fn percent(share: f64) -> String {
     let percent = share * 100.0;
     let decimals = if percent == 0.0 || percent >= 9.95 { 0 } else { 1 };
     format!("{percent:.decimals$} %")

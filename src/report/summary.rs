@@ -158,7 +158,9 @@ fn stages(s: &Summary) -> String {
 }
 
 fn remarks(s: &Summary) -> String {
-    s.warnings.iter().map(|warning| format!("warning: {warning}\n")).collect()
+    let advice = s.features.iter().filter_map(|features| features.advice.as_ref());
+    let advice = advice.map(|advice| format!("advice: {advice}\n"));
+    s.warnings.iter().map(|warning| format!("warning: {warning}\n")).chain(advice).collect()
 }
 
 fn append(text: &mut String, piece: std::fmt::Arguments) {
@@ -192,6 +194,8 @@ mod tests {
             ("sink".into(), time(0.02, 2.98, 0.0, 1)),
         ];
         summary.warnings = vec!["something to know".into()];
+        let advice = Some("something to do".into());
+        summary.features = Some(crate::dictionary::shown::Shown { advice, ..Default::default() });
         summary.timed(3.0, 184_000_000)
     }
 
@@ -222,6 +226,7 @@ sink              1    0.7 %     99 %      0 %
 parse-bound: the 2 ingest threads were busy 97 % of the time; more cores or a binary format would help
 
 warning: something to know
+advice: something to do
 "
         );
     }

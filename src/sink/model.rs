@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::output;
 use super::tensors::{self, Metadata, Read, Tensor, not_whole};
+use crate::dictionary::known::Known;
 use crate::error::{Error, ErrorKind, Result};
 use crate::examples::stride;
 use crate::learner::optimizer::smaller_step;
@@ -38,6 +39,8 @@ pub struct SavedModel {
     pub job: Value,
     /// The columns it was trained on.
     pub schema: Value,
+    /// What is known of its features by name.
+    pub names: Option<Known>,
     /// Version of the program that wrote it.
     pub tidemill: String,
 }
@@ -45,7 +48,7 @@ pub struct SavedModel {
 impl SavedModel {
     /// A model to be saved by this version of the program.
     pub fn new(model: Model, scaler: Vec<(String, Vec<f64>)>, job: Value, schema: Value) -> Self {
-        Self { model, scaler, job, schema, tidemill: env!("CARGO_PKG_VERSION").to_owned() }
+        Self { model, scaler, job, schema, names: None, tidemill: env!("CARGO_PKG_VERSION").to_owned() }
     }
 
     /// Writes the file under a temporary name beside `path`, then renames it.
@@ -96,10 +99,11 @@ impl SavedModel {
     }
 
     /// Text by name, as safetensors has it. Parameters pass through [`Value`], which holds an `f32` without rounding.
-    fn metadata(&self) -> io::Result<[(&'static str, String); 10]> {
+    fn metadata(&self) -> io::Result<Vec<(&'static str, String)>> {
         let model = &self.model;
         let names: Vec<&str> = self.scaler.iter().map(|(name, _)| name.as_str()).collect();
-        Ok([
+        let known = self.names.as_ref().map(serde_json::to_string).transpose()?;
+        let words = [
             ("format", FORMAT.to_owned()),
             ("version", VERSION.to_owned()),
             ("tidemill", self.tidemill.clone()),
@@ -110,7 +114,8 @@ impl SavedModel {
             ("scaler", json!(names).to_string()),
             ("job", self.job.to_string()),
             ("schema", self.schema.to_string()),
-        ])
+        ];
+        Ok(words.into_iter().chain(known.map(|known| ("features", known))).collect())
     }
 
     /// Takes a file apart.
@@ -131,6 +136,7 @@ impl SavedModel {
             scaler: scaler.collect::<Read<_>>()?,
             job: metadata.json("job")?,
             schema: metadata.json("schema")?,
+            names: metadata.json_if_there("features")?,
             tidemill: metadata.text("tidemill")?.to_owned(),
         })
     }
@@ -234,6 +240,8 @@ fn doubles(tensors: &SafeTensors, name: &str) -> Read<Vec<f64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dictionary::distinct::Estimate;
+    use crate::dictionary::known::Name;
     use crate::learner::Shape;
     use proptest::prelude::*;
 
@@ -257,6 +265,7 @@ mod tests {
             learned: u64,
             scaler in prop::collection::vec(("[a-z_]{1,8}", prop::collection::vec(-1e300..1e300f64, 0..9)), 0..3),
             job in ".*",
+            names in prop::option::of(prop::collection::vec((".*", any::<u32>(), any::<u64>(), 0.0..1.0f64), 0..3)),
         ) -> SavedModel {
             let mut model = Model::new(Shape { numeric, hash_bits }, optimizer, Penalty { l1, l2 });
             let mut slots = slots.into_iter().map(f32::abs).cycle();
@@ -267,8 +276,16 @@ mod tests {
             fill(model.table.as_flattened_mut());
             (model.updates, model.learned) = (updates, learned);
             let scaler = scaler.into_iter().enumerate().map(|(i, (name, x))| (format!("{name}{i}"), x)).collect();
-            SavedModel::new(model, scaler, json!({ "text": job }), json!(["age", 3]))
+            let saved = SavedModel::new(model, scaler, json!({ "text": job }), json!(["age", 3]));
+            SavedModel { names: names.map(known), ..saved }
         }
+    }
+
+    fn known(names: Vec<(String, u32, u64, f64)>) -> Known {
+        let shared = names.iter().map(|(.., share)| Estimate { value: *share, error: share / 3.0 }).next();
+        let name = |(name, hash, count, _)| Name { name, hash, count, error: count / 2 };
+        let names = names.into_iter().map(name).collect();
+        Known { names, shared: shared.unwrap_or_default(), ..Known::default() }
     }
 
     fn bytes_of(saved: &SavedModel) -> Vec<u8> {

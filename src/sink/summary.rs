@@ -8,6 +8,7 @@ use std::path::Path;
 use serde::{Serialize, Serializer};
 
 use super::output;
+use crate::dictionary::shown::Shown;
 use crate::error::Result;
 use crate::learner::optimizer::smaller_step;
 use crate::learner::{Settings, Update};
@@ -94,6 +95,9 @@ pub struct Summary {
     /// Role of each column that was not declared, in the order of the input.
     #[serde(serialize_with = "as_map")]
     pub inferred_columns: Vec<(String, String)>,
+    /// Hashed features by name: namespaces, the largest weights, the most frequent ones, and whether `hash_bits` is
+    /// enough; null where there are none.
+    pub features: Option<Shown>,
     /// What the reader of the figures should know.
     pub warnings: Vec<String>,
     /// Whether nothing was to be learned: the settings are then those by which the model has learned.
@@ -199,6 +203,7 @@ impl Summary {
             cores: 1,
             bytes: 0,
             inferred_columns: Vec::new(),
+            features: None,
             warnings: warnings(metrics, settings),
             frozen: settings.frozen,
         }
@@ -316,7 +321,7 @@ pub(crate) mod tests {
                         best_constant_log_loss elapsed_s records_per_s bytes_per_s device update batch bottleneck \
                         stages auc_error predicted_over_observed best_possible_log_loss rejected_by_reason \
                         filtered duplicates sampled_out device_reason optimizer learning_rate l1 l2 hash_bits threads \
-                        cores bytes inferred_columns warnings";
+                        cores bytes inferred_columns features warnings";
         assert_eq!(keys, contract.split_whitespace().collect::<Vec<_>>());
         let stages: Vec<_> = json["stages"].as_object().unwrap().keys().collect();
         assert_eq!(stages, ["source", "ingest"]);

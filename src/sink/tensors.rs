@@ -151,6 +151,11 @@ impl Metadata {
         self.0.get(name).map(String::as_str).ok_or_else(|| format!("its metadata lacks `{name}`"))
     }
 
+    /// A word that is JSON, and that files may lack.
+    pub fn json_if_there<T: DeserializeOwned>(&self, name: &str) -> Read<Option<T>> {
+        if self.0.contains_key(name) { self.json(name).map(Some) } else { Ok(None) }
+    }
+
     /// A word that is JSON.
     pub fn json<T: DeserializeOwned>(&self, name: &str) -> Read<T> {
         serde_json::from_str(self.text(name)?).map_err(|cause| format!("its metadata `{name}` is broken ({cause})"))

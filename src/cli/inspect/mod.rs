@@ -1,8 +1,10 @@
 //! `tidemill inspect`: show what is inside a model or a checkpoint.
 //!
-//! Siblings: [`model`] (weights, columns, job) and [`checkpoint`] (how far a run had come).
+//! Siblings: [`model`] (weights, columns, job), [`features`] (hashed features by name) and [`checkpoint`] (how far a run
+//! had come).
 
 mod checkpoint;
+mod features;
 mod model;
 
 use std::io::Write;
@@ -19,7 +21,7 @@ pub(super) struct InspectArgs {
     /// A model or a checkpoint, as `tidemill train` wrote it, or a folder of checkpoints: the newest whole one
     #[arg(value_name = "MODEL|CHECKPOINT")]
     file: PathBuf,
-    /// Numeric columns to show, by absolute weight
+    /// Numeric columns and features to show, by absolute weight, and features by how many records have them
     #[arg(long, default_value_t = 10)]
     top: usize,
 }

@@ -1,17 +1,21 @@
-//! What a model has learned: takes one, gives its rule, columns, hashed table, largest numeric weights and job as text.
+//! What a model has learned: takes one, gives its rule, columns, hashed table, features by name, largest numeric weights and
+//! job as text.
 
+use super::features;
 use crate::config::Options;
 use crate::error::{Error, Result};
 use crate::schema::{Role, Schema};
 use crate::sink::model::SavedModel;
 
-/// The text, each line ended; `top` numeric columns are shown.
+/// The text, each line ended; `top` numeric columns and features are shown.
 pub(super) fn text(saved: &SavedModel, top: usize) -> Result<String> {
     let damaged = |cause| Error::input("the model's columns or job cannot be read: train it again").because(cause);
     let schema: Schema = serde_json::from_value(saved.schema.clone()).map_err(damaged)?;
     let options: Options = serde_json::from_value(saved.job.clone()).map_err(damaged)?;
     let job = toml::to_string(&options).map_err(|cause| damaged_job(&cause))?;
-    Ok([overview(saved), columns(&schema), hashed(saved), numeric(saved, &schema, top), job].join("\n"))
+    let features = features::text(saved, top);
+    let blocks = [overview(saved), columns(&schema), hashed(saved), features, numeric(saved, &schema, top), job];
+    Ok(blocks.into_iter().filter(|block| !block.is_empty()).collect::<Vec<_>>().join("\n"))
 }
 
 fn damaged_job(cause: &toml::ser::Error) -> Error {

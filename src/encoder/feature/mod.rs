@@ -189,6 +189,11 @@ impl Features {
         })
     }
 
+    /// Whether no record can have a hashed feature.
+    pub(super) fn has_none(&self) -> bool {
+        self.extractors.is_empty() && !self.is_sparse
+    }
+
     /// Whether the learner's dense row is the parsed one.
     pub(super) fn has_parsed_row(&self) -> bool {
         self.dense.is_none()
@@ -221,7 +226,8 @@ impl Features {
         let mut row = Row {
             bytes: &records.chunk.bytes,
             texts: &records.text[row * self.texts..(row + 1) * self.texts],
-            numbers: &records.numeric[row * self.stride..(row + 1) * self.stride],
+            // Where only text is asked for, the numbers may have been handed on.
+            numbers: records.numeric.get(row * self.stride..(row + 1) * self.stride).unwrap_or(&[]),
             times: &[],
         };
         times.clear();
