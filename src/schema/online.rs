@@ -155,7 +155,9 @@ impl Schema {
         if self.dense_names().contains(name) {
             return Err(format!("\"{name}\" is a number: write {name} = \"mean\""));
         }
-        must(categories().any(|known| known == name), || no_column_of("category", name, categories()))
+        let is_there = categories().any(|known| known == name);
+        must(is_there || self.place(Role::Categorical, name).is_none(), || replaced(name))?;
+        must(is_there, || no_column_of("category", name, categories()))
     }
 
     fn check_number(&self, name: &String) -> Checked {
@@ -163,6 +165,7 @@ impl Schema {
         if self.place(Role::Categorical, name).is_some() {
             return Err(format!("\"{name}\" is text, where a number is needed: name it in --numeric"));
         }
+        must(numbers.contains(name) || self.place(Role::Numeric, name).is_none(), || replaced(name))?;
         must(numbers.contains(name), || no_column_of("number", name, numbers.iter().map(String::as_str)))
     }
 }
@@ -172,6 +175,12 @@ type Checked = std::result::Result<(), String>;
 
 fn must(is_met: bool, fault: impl FnOnce() -> String) -> Checked {
     if is_met { Ok(()) } else { Err(fault()) }
+}
+
+fn replaced(name: &str) -> String {
+    format!(
+        "features have taken the place of \"{name}\": write keep = true in its [[feature]] section, or take it out here"
+    )
 }
 
 fn no_column<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
@@ -251,6 +260,18 @@ mod tests {
         ] {
             let error = schema(&[twice, twice], None).check_online().unwrap_err().to_string();
             assert!(error.contains("number 2") && error.contains("keep one of the two"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_column_whose_place_is_taken_is_told_from_one_that_is_not_there() {
+        for (feature, section) in [
+            ("kind = 'buckets'\ncolumns = ['n']\nboundaries = [1]", "scale = { n = 'none' }"),
+            ("kind = 'list'\ncolumns = ['t']", "impute = { t = 'most-frequent' }"),
+        ] {
+            let features = vec![toml::from_str(feature).unwrap()];
+            let error = Schema { features, ..schema(&[section], None) }.check_online().unwrap_err().to_string();
+            assert!(error.contains("keep = true"), "{error}");
         }
     }
 
