@@ -130,6 +130,11 @@ fn a_second_signal_stops_at_once() {
     let mut first = [0; 6];
     std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut first).unwrap();
     assert_eq!(&first, b"record");
+    let mut looks = 0;
+    wait_until("a pipe that is full", || {
+        looks += 1;
+        looks > 100
+    });
     wait_until("the second signal's effect", || {
         signal(&child, "INT");
         child.try_wait().unwrap().is_some()
@@ -144,7 +149,7 @@ fn a_finished_run_goes_on_with_the_inputs_that_came_later() {
     let header = text.lines().next().unwrap();
     folder.file("one.csv", first);
     folder.file("two.csv", format!("{header}\n{rest}"));
-    let train = |inputs: &str, name: &str| format!("train {inputs} {ROLES} {}", outputs(name));
+    let train = |inputs: &str, name: &str| format!("train {inputs} {ROLES} --names=false {}", outputs(name));
     folder.run(&train("one.csv two.csv", "whole")).fine();
     folder.run(&format!("{} {KEPT}", train("one.csv", "grown"))).fine();
     folder.run(&format!("{} {KEPT} --resume", train("one.csv two.csv", "grown"))).fine();

@@ -33,7 +33,8 @@ fn learned_by(options: &Options) -> Options {
         SourceOptions { input: None, generate: None, rows: None, seed: None, format: None, ..options.source.clone() };
     let learner =
         LearnerOptions { device: None, threads: None, warm_start: None, names: None, ..options.learner.clone() };
-    Options { source, learner, ..Options::default() }
+    let (transform, feature) = (options.transform.clone(), options.feature.clone());
+    Options { source, transform, feature, learner, ..Options::default() }
 }
 
 /// The job that a model file was learned by.

@@ -38,14 +38,14 @@ pub(super) fn behind_those_of(
     let made = transform::made(&all, &model.transforms)?;
     let made_names: Vec<_> = made.columns.iter().map(|column| column.name.clone()).collect();
     let mut columns = infer::recall(&made_names, model, &plan.named())?;
-    for at in read.len()..all.len() {
+    for (at, missing) in all.iter().enumerate().skip(read.len()) {
         let of_it = || columns.iter().zip(&made.columns).filter(|(_, made)| made.needs.contains(&at));
         let is_time = |column: &Column| plan.settings.frozen && model.time.as_ref() == Some(&column.name);
         let is_feature = |column: &Column| matches!(column.role, Role::Numeric | Role::Categorical) && !is_time(column);
         if made.deciding.contains(&at) || of_it().any(|(column, _)| is_feature(column)) {
             return Err(Error::input(format!(
                 "{input} lacks the column \"{}\", which the model's transforms need: give it the columns it was trained on",
-                all[at].name
+                missing.name
             )));
         }
     }

@@ -158,7 +158,7 @@ fn replace(values: &[Value], _: &Scope<'_>) -> Result<Value> {
     let (text, from, to) = (texts(&level[0])?, texts(&level[1])?, texts(&level[2])?);
     let rows = text.iter().zip(from.iter()).zip(to.iter());
     let replaced: StringArray = rows
-        .map(|((text, from), to)| Some(if from? == "" { text?.into() } else { text?.replace(from?, to?) }))
+        .map(|((text, from), to)| Some(if from?.is_empty() { text?.into() } else { text?.replace(from?, to?) }))
         .collect();
     Ok(Value::of(values, Arc::new(replaced)))
 }
