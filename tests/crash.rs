@@ -22,7 +22,7 @@ use tidemill::source::synthetic::Generator;
 /// Records of a stream: a run of them lasts some tenths of a second.
 const RECORDS: u64 = 150_000;
 /// Ids, and a record that cannot be used now and then.
-const ROLES: &str = "--label click --id number --max-rejected 5%";
+const ROLES: &str = "--label click --id number --max-rejected 5% --names";
 
 /// Kills of each job, unless TIDEMILL_KILLS says otherwise: more than 20 in all.
 const KILLS: usize = 4;

@@ -24,7 +24,7 @@ pub use options::{CheckpointOptions, LearnerOptions, OptimizerName, Options, Out
 /// Records of a micro-batch unless another number is named.
 pub const DEFAULT_BATCH: usize = 256;
 /// Whether the names of features are kept where nothing is said of that.
-const NAMES: bool = true;
+const NAMES: bool = false;
 /// `2^18` hashed weights unless another number is named.
 pub const DEFAULT_HASH_BITS: u32 = 18;
 /// Records of a generated stream unless another number is named.

@@ -117,7 +117,7 @@ section! {
         /// Categories share 2^BITS weights, 1 to 24 [default: 18]
         #[arg(long, value_name = "BITS", help_heading = "Learner")]
         hash_bits: u32,
-        /// Keep the names of features, to be shown with their weights: =true or =false [default: true]
+        /// Keep the names of features, to be shown with their weights [default: false]
         #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL",
               help_heading = "Learner")]
         names: bool,

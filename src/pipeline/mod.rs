@@ -72,7 +72,7 @@ pub struct Outcome {
     pub metrics: Metrics,
     /// The model after the last record.
     pub model: Model,
-    /// What is known of its features by name; `None` where none are hashed, or nothing was to be learned.
+    /// What is known of its features by name; `None` where that was not asked for, or none are hashed.
     pub names: Option<Known>,
     /// The running scales after the last record.
     pub scaler: Scaler,

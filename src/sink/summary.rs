@@ -96,7 +96,7 @@ pub struct Summary {
     #[serde(serialize_with = "as_map")]
     pub inferred_columns: Vec<(String, String)>,
     /// Hashed features by name: namespaces, the largest weights, the most frequent ones, and whether `hash_bits` is
-    /// enough; null where there are none.
+    /// enough; null where names were not asked for, or none are hashed.
     pub features: Option<Shown>,
     /// What the reader of the figures should know.
     pub warnings: Vec<String>,
