@@ -149,7 +149,7 @@ fn a_finished_run_goes_on_with_the_inputs_that_came_later() {
     let header = text.lines().next().unwrap();
     folder.file("one.csv", first);
     folder.file("two.csv", format!("{header}\n{rest}"));
-    let train = |inputs: &str, name: &str| format!("train {inputs} {ROLES} --names=false {}", outputs(name));
+    let train = |inputs: &str, name: &str| format!("train {inputs} {ROLES} {}", outputs(name));
     folder.run(&train("one.csv two.csv", "whole")).fine();
     folder.run(&format!("{} {KEPT}", train("one.csv", "grown"))).fine();
     folder.run(&format!("{} {KEPT} --resume", train("one.csv two.csv", "grown"))).fine();

@@ -8,7 +8,7 @@ use std::io::Write;
 
 use program::{Folder, column, numbers};
 
-const LEARNER: &str = "--device cpu --names=false --quiet --hash-bits 12 --batch 64 --learning-rate 0.5";
+const LEARNER: &str = "--device cpu --quiet --hash-bits 12 --batch 64 --learning-rate 0.5";
 
 /// Records whose label follows from their second feature, with a line in fifty that cannot be used.
 fn vw(from: usize, to: usize) -> String {
@@ -72,7 +72,7 @@ fn one_run_two_runs_and_one_that_is_gone_on_with_learn_the_same() {
     let options = format!("--id tag --ignore user --max-rejected 5% {learner}");
     folder.run(&format!("train all.vw --model whole {options}")).fine();
     folder.run(&format!("train a.vw --model first {options}")).fine();
-    let rest = "train b.vw --warm-start first --model second --device cpu --names=false --quiet --max-rejected 5%";
+    let rest = "train b.vw --warm-start first --model second --device cpu --quiet --max-rejected 5%";
     folder.run(rest).fine();
     assert!(folder.bytes("whole") == folder.bytes("second"), "a warm start makes a difference");
 

@@ -172,7 +172,6 @@ fn one_file_and_the_same_records_in_several_give_the_same_bytes() {
 
 #[test]
 fn line_ends_and_quotes_do_not_change_a_byte() {
-    // Which records names are told of follows from where they stand; nothing else does.
     let folder = Folder::new();
     let text = flawed(Generator::Clicks);
     let quoted = |at: usize, fields: Vec<&str>| {
@@ -191,11 +190,11 @@ fn line_ends_and_quotes_do_not_change_a_byte() {
         map_records(&text, |at, fields| if at > 40_000 { quoted(at, fields) } else { fields.join(",") }),
     );
     folder.file("tabs.tsv", text.replace(',', "\t"));
-    let plain = train(&folder, &format!("plain.csv {CLICKS} --names=false"));
+    let plain = train(&folder, &format!("plain.csv {CLICKS}"));
     for name in ["crlf.csv", "quoted.csv", "late.csv"] {
-        assert_same(&plain, &train(&folder, &format!("{name} {CLICKS} --names=false")), name);
+        assert_same(&plain, &train(&folder, &format!("{name} {CLICKS}")), name);
     }
-    let tabs = train(&folder, &format!("tabs.tsv {CLICKS} --names=false"));
+    let tabs = train(&folder, &format!("tabs.tsv {CLICKS}"));
     // The model remembers its delimiter.
     assert_same(&plain, &Left { model: plain.model.clone(), ..tabs }, "tabs");
 }

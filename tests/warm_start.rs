@@ -34,12 +34,11 @@ fn going_on_with_a_model_is_as_if_there_had_been_no_pause() {
         for optimizer in OPTIMIZERS {
             for update in ["record", "batch"] {
                 let learner = format!("--update {update} --optimizer {optimizer} --batch 128 --hash-bits 12");
-                // Names are those of the run that wrote a model.
-                let line = format!("--device cpu --names=false --quiet --predictions p.csv {roles} {learner}");
+                let line = format!("--device cpu --quiet --predictions p.csv {roles} {learner}");
                 folder.run(&format!("train all.csv --model whole {line}")).fine();
                 let predicted = folder.text("p.csv");
                 folder.run(&format!("train a.csv --model first {line}")).fine();
-                let rest = "train b.csv --warm-start first --model second --device cpu --names=false --quiet --predictions p.csv";
+                let rest = "train b.csv --warm-start first --model second --device cpu --quiet --predictions p.csv";
                 folder.run(rest).fine();
                 assert!(folder.bytes("whole") == folder.bytes("second"), "{learner}: models differ");
                 let tail = |text: &str, name| column(text, name)[..].to_vec();
