@@ -24,9 +24,9 @@ fn check_shows_the_first_records_as_the_learner_will_see_them() {
     let ended = folder.run("check job.toml flights.csv --show 2").fine();
     let shown = ended.out();
     for line in [
-        "label        late",
-        "looked at    5 records: 3 usable, 1 rejected, 1 filtered out",
-        "rejected     record 5: not_a_time, column date",
+        "label       late",
+        "looked at   5 records: 3 usable, 1 rejected, 1 filtered out",
+        "rejected    record 5: not_a_time, column date",
         "record 1: label 1",
         "    distance = 300, before it is standardised",
         "    origin=LAX -> weight ",

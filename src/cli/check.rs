@@ -5,14 +5,14 @@ use std::io::Write as _;
 
 use clap::Args;
 
-use super::job_and_inputs;
+use super::{job_and_inputs, show};
 use crate::config::{CheckpointOptions, LearnerOptions, Options, OutputOptions, Plan, SourceOptions};
 use crate::error::{Error, Result};
 use crate::examples::LabelToken;
 use crate::online::Online;
 use crate::pipeline::preview::{self, First, Preview};
 use crate::report::number::count;
-use crate::schema::{Role, Schema};
+use crate::schema::Schema;
 
 /// Options of `tidemill check`.
 #[derive(Debug, Args)]
@@ -47,12 +47,12 @@ pub(super) fn run(args: CheckArgs) -> Result<()> {
 /// The text, each line ended; of a record with many features the first [`MOST`] are shown. `hash_bits` says how many
 /// weights hashed features share.
 fn text(preview: &Preview, hash_bits: u32) -> String {
-    let mut text = columns(&preview.schema);
+    let mut text = show::columns(&preview.schema) + &made(&preview.schema);
     let Preview { seen, filtered, rejected, .. } = preview;
     let usable = u64::from(*seen) - u64::from(*filtered) - rejected.len() as u64;
     let _ = writeln!(
         text,
-        "looked at    {} records: {} usable, {} rejected, {} filtered out",
+        "looked at   {} records: {} usable, {} rejected, {} filtered out",
         count(u64::from(*seen)),
         count(usable),
         count(rejected.len() as u64),
@@ -61,7 +61,7 @@ fn text(preview: &Preview, hash_bits: u32) -> String {
     for rejected in rejected.iter().take(3) {
         let column = rejected.column.as_ref().map_or(String::new(), |column| format!(", column {column}"));
         let (record, reason) = (u64::from(rejected.number) + 1, rejected.reason);
-        let _ = writeln!(text, "rejected     record {record}: {}{column}; {}", reason.name(), reason.advice());
+        let _ = writeln!(text, "rejected    record {record}: {}{column}; {}", reason.name(), reason.advice());
     }
     preview.first.iter().for_each(|first| record(first, hash_bits, &mut text));
     text
@@ -70,31 +70,16 @@ fn text(preview: &Preview, hash_bits: u32) -> String {
 /// Features of a record that are shown.
 const MOST: usize = 60;
 
-fn columns(schema: &Schema) -> String {
-    let roles = [
-        (Role::Label, "label"),
-        (Role::Weight, "weight"),
-        (Role::Id, "id"),
-        (Role::Time, "time"),
-        (Role::Numeric, "numeric"),
-        (Role::Categorical, "categorical"),
-        (Role::Ignored, "left out"),
-    ];
-    let mut text = String::new();
-    for (role, word) in roles {
-        let names = schema.names(role);
-        if !names.is_empty() {
-            let _ = writeln!(text, "{word:<12} {names}");
-        }
-    }
+/// What is made of the columns.
+fn made(schema: &Schema) -> String {
     let (dense, transforms, features) = (schema.dense(), schema.transforms.len(), schema.features.len());
-    let _ = writeln!(text, "learner      {dense} standardised numbers, hashed features behind them");
+    let mut text = format!("learner     {dense} standardised numbers, hashed features behind them\n");
     if transforms + features > 0 {
-        let _ = writeln!(text, "made by      {transforms} [[transform]] and {features} [[feature]] sections");
+        let _ = writeln!(text, "made by     {transforms} [[transform]] and {features} [[feature]] sections");
     }
     if Online::new(schema).is_some() {
         let words = "duplicates, samples, scales, imputed values and quantiles follow from the records before";
-        let _ = writeln!(text, "not shown    {words}");
+        let _ = writeln!(text, "not shown   {words}");
     }
     text
 }

@@ -10,6 +10,7 @@ use crate::pipeline::{End, Status};
 use crate::report;
 use crate::report::progress::{Progress, Tick};
 use crate::report::verdict::bound_so_far;
+use crate::schema::{Role, Schema};
 use crate::sink::summary::Summary;
 
 /// Progress of a run on standard error.
@@ -78,4 +79,19 @@ pub(super) fn ended(end: End) -> Result<()> {
         End::Whole | End::Stopped => Ok(()),
         End::Broken(error) => Err(error),
     }
+}
+
+/// The columns by what they are for, a line a role.
+pub(super) fn columns(schema: &Schema) -> String {
+    let roles = [
+        (Role::Label, "label"),
+        (Role::Weight, "weight"),
+        (Role::Id, "id"),
+        (Role::Time, "time"),
+        (Role::Numeric, "numeric"),
+        (Role::Categorical, "categorical"),
+        (Role::Ignored, "ignored"),
+    ];
+    let named = roles.into_iter().map(|(role, word)| (word, schema.names(role))).filter(|(_, names)| !names.is_empty());
+    named.map(|(word, names)| format!("{word:<12}{names}\n")).collect()
 }

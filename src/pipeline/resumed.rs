@@ -145,7 +145,10 @@ fn difference(name: &str, then: &Value, now: &Value) -> Option<String> {
         Value::Number(number) if number.is_f64() => (number.as_f64().unwrap_or_default() as f32).to_string(),
         other => other.to_string(),
     };
-    (then != now).then(|| format!("--{name} was {} and is {}", written(then), written(now)))
+    // Lists of sections are no flags.
+    let is_section = matches!(name, "transform" | "feature");
+    let name = if is_section { format!("[[{name}]]") } else { format!("--{name}") };
+    (then != now).then(|| format!("{name} was {} and is {}", written(then), written(now)))
 }
 
 #[cfg(test)]

@@ -6,13 +6,14 @@ use crate::dictionary::shown::{Shown, Weighed};
 use crate::report::number::{count, percent};
 use crate::sink::model::SavedModel;
 
-/// The text, each line ended; nothing where no names are known. `top` features are shown by weight and by traffic.
+/// The text, each line ended; nothing where no names are known. `top` namespaces are shown, and as many features by
+/// weight and by traffic.
 pub(super) fn text(saved: &SavedModel, top: usize) -> String {
     let Some(known) = &saved.names else { return String::new() };
     let shown = Shown::of(known, &saved.model, top);
     let lines = |weighed: &[Weighed]| weighed.iter().map(line).collect::<String>();
     let blocks = [
-        overview(&shown) + &shown.namespaces.iter().map(namespace).collect::<String>(),
+        overview(&shown) + &namespaces(&shown.namespaces, top),
         format!("largest weights of {} features known by name\n", known.names.len()) + &lines(&shown.by_weight),
         "most frequent features\n".to_owned() + &lines(&shown.by_traffic),
     ];
@@ -28,6 +29,17 @@ fn overview(shown: &Shown) -> String {
     let advice = advice.as_ref().map_or(String::new(), |advice| format!("advice: {advice}\n"));
     let share = percent(*shared);
     format!("features: {}, {share} share a weight with another{within}\n{advice}", count(*distinct))
+}
+
+/// The largest of them, and how many are left.
+fn namespaces(all: &[Namespace], top: usize) -> String {
+    let mut largest: Vec<_> = all.iter().collect();
+    largest.sort_by_key(|namespace| std::cmp::Reverse(namespace.features));
+    let shown: String = largest.iter().take(top).map(|one| namespace(one)).collect();
+    match all.len().saturating_sub(top) {
+        0 => shown,
+        left => format!("{shown}{left:>12}  more namespaces\n"),
+    }
 }
 
 fn namespace(namespace: &Namespace) -> String {

@@ -2,9 +2,10 @@
 //! job as text.
 
 use super::features;
+use crate::cli::show;
 use crate::config::Options;
 use crate::error::{Error, Result};
-use crate::schema::{Role, Schema};
+use crate::schema::Schema;
 use crate::sink::model::SavedModel;
 
 /// The text, each line ended; `top` numeric columns and features are shown.
@@ -14,7 +15,7 @@ pub(super) fn text(saved: &SavedModel, top: usize) -> Result<String> {
     let options: Options = serde_json::from_value(saved.job.clone()).map_err(damaged)?;
     let job = toml::to_string(&options).map_err(|cause| damaged_job(&cause))?;
     let features = features::text(saved, top);
-    let blocks = [overview(saved), columns(&schema), hashed(saved), features, numeric(saved, &schema, top), job];
+    let blocks = [overview(saved), show::columns(&schema), hashed(saved), features, numeric(saved, &schema, top), job];
     Ok(blocks.into_iter().filter(|block| !block.is_empty()).collect::<Vec<_>>().join("\n"))
 }
 
@@ -34,20 +35,6 @@ fn overview(saved: &SavedModel) -> String {
         model.learned,
         model.bias_weight(),
     )
-}
-
-fn columns(schema: &Schema) -> String {
-    let roles = [
-        (Role::Label, "label"),
-        (Role::Weight, "weight"),
-        (Role::Id, "id"),
-        (Role::Time, "time"),
-        (Role::Numeric, "numeric"),
-        (Role::Categorical, "categorical"),
-        (Role::Ignored, "ignored"),
-    ];
-    let named = roles.into_iter().map(|(role, word)| (word, schema.names(role))).filter(|(_, names)| !names.is_empty());
-    named.map(|(word, names)| format!("{word:<12}{names}\n")).collect()
 }
 
 /// How full the hashed table is: the share of weights in use is also the chance that a new category meets another.
