@@ -25,7 +25,7 @@ fn check_shows_the_first_records_as_the_learner_will_see_them() {
     let shown = ended.out();
     for line in [
         "label       late",
-        "looked at   5 records: 3 usable, 1 rejected, 1 filtered out",
+        "looked at   5 records: 4 usable, 1 rejected, 0 filtered out",
         "rejected    record 5: not_a_time, column date",
         "record 1: label 1",
         "    distance = 300, before it is standardised",
@@ -84,8 +84,15 @@ fn the_examples_for_tables_of_others_run_on_such_tables() {
     folder.file("flights.toml", example("flights.toml"));
     folder.file("flights.csv", FLIGHTS.replace("someday", "2001-01-05T01:00:00"));
     let summary = "--summary s.json --device cpu";
-    folder.run(&format!("train flights.toml flights.csv {summary}")).fine();
-    assert_eq!((&folder.json("s.json")["labelled"], &folder.json("s.json")["filtered"]), (&4.into(), &1.into()));
+    folder.run(&format!("train flights.toml flights.csv {summary} --model flights.model")).fine();
+    let seen = |key: &str| folder.json("s.json")[key].clone();
+    assert_eq!((seen("records"), seen("labelled"), seen("filtered")), (5.into(), 4.into(), 0.into()));
+    folder.file(
+        "new.jsonl",
+        "{\"date\":\"2001-01-01T10:00\",\"distance\":10,\"origin\":\"LAX\",\"destination\":\"JFK\"}\n",
+    );
+    let predicted = folder.run("predict --model flights.model new.jsonl").fine();
+    assert_eq!(predicted.out().lines().count(), 2, "{}", predicted.out());
     folder.file("transactions.toml", example("transactions.toml"));
     folder.file(
         "t.jsonl",

@@ -122,6 +122,16 @@ fn a_value_that_cannot_be_cast_is_a_rejection_with_its_place() {
 }
 
 #[test]
+fn a_filter_that_leaves_nothing_is_told() {
+    let folder = Folder::new();
+    folder.file("in.csv", "y,x\n1,2\n0,3\n");
+    folder.file("job.toml", "[source]\nlabel = 'y'\n[[transform]]\nfilter = 'x > 5'\n");
+    let ended = folder.run("train job.toml in.csv --device cpu").fine();
+    assert!(ended.stderr.contains("have left no record"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("2 filtered out"), "{}", ended.stderr);
+}
+
+#[test]
 fn a_wrong_step_is_refused_before_the_first_record_with_its_number() {
     let folder = Folder::new();
     folder.file("in.csv", "y,x\n1,2\n");

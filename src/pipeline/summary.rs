@@ -46,6 +46,11 @@ pub fn of(plan: &Plan, outcome: &Outcome) -> Summary {
             count(counts.forgotten)
         ));
     }
+    if counts.filtered > 0 && counts.filtered + counts.rejected == counts.records {
+        summary
+            .warnings
+            .push("the filters of the [[transform]] sections have left no record: look at their columns".into());
+    }
     if counts.rejected > 0 && plan.outputs.rejected.is_none() && matches!(outcome.end, End::Whole) {
         summary.warnings.push("--rejected FILE would show the rejected records with their reasons".into());
     }
