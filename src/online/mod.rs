@@ -3,8 +3,9 @@
 //!
 //! Of a record it is first asked whether it came before ([`duplicates`]), then, of a negative, whether it is among those
 //! that are kept ([`sample`]). Of those that stay, numbers are brought into proportion ([`numbers`]) and missing
-//! categories replaced ([`categories`]), and quantiles become features ([`quantiles`]). All but the sample are blind to labels: what it takes out has been remembered
-//! as seen before. When only predicting, every record stays, and values are made by what was learned.
+//! categories replaced ([`categories`]), and quantiles become features ([`quantiles`]). All but the sample are blind to
+//! labels: what it takes out has been remembered as seen before. When only predicting, every record stays, and values are
+//! made by what was learned.
 
 pub mod categories;
 pub mod duplicates;
