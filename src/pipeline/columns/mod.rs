@@ -93,7 +93,8 @@ fn look_at(plan: &Plan, head: &Chunk) -> Result<Look> {
 fn check_names(names: &[String], input: &str, delimiter: u8) -> Result<()> {
     if names.iter().any(|name| name.contains(['\0', '\u{fffd}'])) {
         return Err(Error::input(format!(
-            "{input} does not look like text: is it another format, UTF-16, or damaged? CSV or TSV in UTF-8 is needed"
+            "{input} does not look like text: is it UTF-16, damaged, or another format? name that with \
+             --format; text must be UTF-8"
         )));
     }
     if names.iter().all(|name| name.parse::<f64>().is_ok()) {
