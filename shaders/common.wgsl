@@ -33,8 +33,8 @@ struct Plan {
     value_at: u32,
     // Place of the first row in the group's logits and residuals.
     row_at: u32,
-    // SGD's rate for this step.
-    rate: f32,
+    // SGD's rate for this step is the learning rate times this.
+    decay: f32,
     // Summed weight of the rows that are learned.
     count: f32,
     // The unit, a power of two, in which the gradients of a coordinate's entries are added, and its inverse.
@@ -46,13 +46,29 @@ struct Plan {
     // The unit, a power of two, in which the weights of a coordinate's entries are added, and its inverse.
     count_unit: f32,
     inverse_count_unit: f32,
-    reserved: vec2<u32>,
+    // u32, one an entry: what follows it in its chain; see `persistent.wgsl`.
+    link_at: u32,
+    // f32, one a row: its own `decay`; 0 where all have the same.
+    decay_at: u32,
+    // 1 where rates are folded after 1, 2, 4, 8, ... rows and not only at the end.
+    warming: u32,
+    // Number of this micro-batch in its slot.
+    place: u32,
+    // Micro-batches that one dispatch learns, from this one on.
+    batches: u32,
+    // Entries of a block of rows, at most; the size of what a learner keeps of one.
+    block_entries: u32,
 }
 
 // 1 / (1 + e^-z), without overflow.
 fn sigmoid(z: f32) -> f32 {
     let e = exp(-abs(z));
     return select(e, 1.0, z >= 0.0) / (1.0 + e);
+}
+
+// Not `clamp`, which makes a bound of a NaN on some drivers: a model that has diverged is to be seen.
+fn within_bounds(z: f32) -> f32 {
+    return select(select(z, MAX_LOGIT, z > MAX_LOGIT), -MAX_LOGIT, z < -MAX_LOGIT);
 }
 
 // The number of a workgroup in a grid folded into two dimensions, because one dimension ends at 65535.

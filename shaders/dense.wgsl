@@ -11,7 +11,6 @@ const ROW_LANES: u32 = 32u;
 @group(0) @binding(1) var<storage, read> numbers: array<f32>;
 @group(0) @binding(2) var<storage, read> residual: array<f32>;
 @group(0) @binding(3) var<storage, read_write> dense_slots: array<vec2<f32>>;
-@group(0) @binding(4) var<storage, read_write> dense_weight: array<f32>;
 
 var<workgroup> lanes: array<f32, 256>;
 
@@ -36,9 +35,7 @@ fn finish(column: u32, gradient: f32) {
     if column == plan.width {
         penalty = unpenalised();
     }
-    let slots = batch_step(dense_slots[column], gradient, plan.count, plan.rate, penalty);
-    dense_slots[column] = slots;
-    dense_weight[column] = weight(slots, penalty);
+    dense_slots[column] = batch_step(dense_slots[column], gradient, plan.count, plan.decay, penalty);
 }
 
 @compute @workgroup_size(8, 32)
@@ -47,6 +44,7 @@ fn dense(
     @builtin(num_workgroups) grid: vec3<u32>,
     @builtin(local_invocation_id) local: vec3<u32>,
 ) {
+    setting = alone();
     let column = number_of(workgroup, grid) * COLUMNS + local.x;
     let place = local.y * COLUMNS + local.x;
     var sum = 0.0;

@@ -43,6 +43,7 @@ fn hashed(
     @builtin(num_workgroups) grid: vec3<u32>,
     @builtin(local_invocation_id) local: vec3<u32>,
 ) {
+    setting = alone();
     let entry = number_of(workgroup, grid) * 64u + local.x;
     if entry >= plan.entries {
         return;
@@ -53,5 +54,5 @@ fn hashed(
         return;
     }
     let gradient = take_gradient(index);
-    table[index] = batch_step(table[index], gradient, take_count(index, touch), plan.rate, penalised());
+    table[index] = batch_step(table[index], gradient, take_count(index, touch), plan.decay, penalised());
 }

@@ -7,7 +7,7 @@
 @group(0) @binding(0) var<uniform> plan: Plan;
 @group(0) @binding(1) var<storage, read> words: array<u32>;
 @group(0) @binding(2) var<storage, read> numbers: array<f32>;
-@group(0) @binding(3) var<storage, read> dense_weight: array<f32>;
+@group(0) @binding(3) var<storage, read> dense_slots: array<vec2<f32>>;
 @group(0) @binding(4) var<storage, read> table: array<vec2<f32>>;
 @group(0) @binding(5) var<storage, read_write> logit: array<f32>;
 @group(0) @binding(6) var<storage, read_write> residual: array<f32>;
@@ -19,7 +19,7 @@ fn dense_lane(row: u32, lane: u32) -> f32 {
     let start = plan.dense_at + row * plan.width;
     var sum = 0.0;
     for (var j = lane; j < plan.width; j += LANES) {
-        sum += dense_weight[j] * numbers[start + j];
+        sum += weight(dense_slots[j], penalised()) * numbers[start + j];
     }
     return sum;
 }
@@ -37,13 +37,8 @@ fn hashed_lane(row: u32, lane: u32) -> f32 {
     return sum;
 }
 
-// Not `clamp`, which makes a bound of a NaN on some drivers: a model that has diverged is to be seen.
-fn within_bounds(z: f32) -> f32 {
-    return select(select(z, MAX_LOGIT, z > MAX_LOGIT), -MAX_LOGIT, z < -MAX_LOGIT);
-}
-
 fn finish(row: u32, sums: vec2<f32>) {
-    let bias = dense_weight[plan.width];
+    let bias = weight(dense_slots[plan.width], unpenalised());
     let z = within_bounds(sums.x + sums.y + bias);
     logit[plan.row_at + row] = z;
     residual[plan.row_at + row] = (sigmoid(z) - numbers[plan.label_at + row]) * numbers[plan.weight_at + row];
@@ -55,6 +50,7 @@ fn predict(
     @builtin(num_workgroups) grid: vec3<u32>,
     @builtin(local_invocation_id) local: vec3<u32>,
 ) {
+    setting = alone();
     let row = number_of(workgroup, grid) * ROWS + local.y;
     let place = local.y * LANES + local.x;
     var sums = vec2<f32>(0.0, 0.0);

@@ -56,6 +56,7 @@ fn spread(
     @builtin(num_workgroups) grid: vec3<u32>,
     @builtin(local_invocation_id) local: vec3<u32>,
 ) {
+    setting = alone();
     let row = number_of(workgroup, grid) * ROWS + local.y;
     if row >= plan.rows {
         return;

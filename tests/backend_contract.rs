@@ -83,6 +83,12 @@ fn the_gpu_learns_micro_batches_as_the_cpu_does() {
 }
 
 #[test]
+fn the_gpu_learns_record_by_record_as_the_cpu_does() {
+    let Some(adapter) = adapter() else { return };
+    for_every_job(&STREAMS, Update::Record, |stream, settings| judge_gpu(&adapter, stream, settings));
+}
+
+#[test]
 fn a_frozen_model_is_the_same_on_both_and_stays_as_it_is() {
     let Some(adapter) = adapter() else { return };
     let (_, model) = run(&mut cpu::open(blank(ORDINARY, adagrad()), adagrad()), ORDINARY);
@@ -351,14 +357,6 @@ fn what_a_device_cannot_hold_is_refused_with_what_to_lower() {
     // Nothing of it was learned, so smaller ones can go on.
     learner.learn(ORDINARY.batch(0)).unwrap();
     assert_eq!(learner.model().unwrap().updates, 1);
-}
-
-#[test]
-fn record_by_record_updates_are_refused_with_what_to_do() {
-    let Some(adapter) = adapter() else { return };
-    let settings = Settings { update: Update::Record, ..adagrad() };
-    let error = gpu::open(&adapter, blank(ORDINARY, settings), settings).unwrap_err();
-    assert!(error.to_string().contains("--update batch"), "{error}");
 }
 
 fn for_every_job(streams: &[Stream], update: Update, judge: impl Fn(Stream, Settings)) {

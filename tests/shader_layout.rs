@@ -6,6 +6,7 @@
 use std::mem::{offset_of, size_of};
 
 use tidemill::examples::LANES;
+use tidemill::learner::gpu::GROUP;
 use tidemill::learner::gpu::kernels::SOURCES;
 use tidemill::learner::gpu::plan::Plan;
 use tidemill::learner::{MAX_LOGIT, Optimizer};
@@ -22,8 +23,7 @@ macro_rules! members_of_plan {
 fn every_shader_parses_and_is_valid() {
     for (name, source) in SOURCES {
         let module = parse(name, source);
-        let mut validator =
-            naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::empty());
+        let mut validator = naga::valid::Validator::new(naga::valid::ValidationFlags::all(), capabilities(source));
         if let Err(error) = validator.validate(&module) {
             panic!("{name}: {}", error.emit_to_string(source));
         }
@@ -54,7 +54,7 @@ fn the_plan_lies_in_memory_as_the_kernels_read_it() {
         index_at,
         value_at,
         row_at,
-        rate,
+        decay,
         count,
         gradient_unit,
         inverse_gradient_unit,
@@ -62,7 +62,12 @@ fn the_plan_lies_in_memory_as_the_kernels_read_it() {
         inverse_limb,
         count_unit,
         inverse_count_unit,
-        reserved,
+        link_at,
+        decay_at,
+        warming,
+        place,
+        batches,
+        block_entries,
     ];
     for (name, source) in SOURCES {
         let module = parse(name, source);
@@ -81,15 +86,34 @@ fn constants_are_the_same_on_both_sides() {
         assert_eq!(float(&module, "MAX_LOGIT"), MAX_LOGIT, "{name}");
         assert_eq!(float(&module, "ADAGRAD_EPSILON"), Optimizer::ADAGRAD_EPSILON, "{name}");
         assert_eq!(word(&module, "LANES") as usize, LANES, "{name}");
+        if name == "persistent" {
+            assert_eq!(word(&module, "PLANS") as usize, GROUP);
+            // Every entry of a block has a link, and a link has room for any row of a block.
+            assert_eq!(word(&module, "LINK_ROW_MASK") + 1, word(&module, "MOST_ROWS"));
+            assert_eq!(word(&module, "LINK_NEXT_MASK") + 1, 1 << word(&module, "LINK_ROW_SHIFT"));
+        }
     }
 }
 
 #[test]
 fn no_kernel_adds_with_float_atomics_or_looks_for_nan() {
     for (name, source) in SOURCES {
-        for word in ["atomic<f32>", "atomicCompareExchange", "isNan", "isInf", "subgroup"] {
-            assert!(!source.contains(word), "{name} has {word}: its bits would depend on more than the job");
+        // Of what subgroups can do, only exchanges between numbered neighbours: their sums have an order of their own.
+        let exchanges = source.replace("subgroupShuffleXor(", "");
+        for word in
+            ["atomic<f32>", "atomicCompareExchange", "isNan", "isInf", "subgroupAdd", "subgroupMul", "subgroupIn"]
+        {
+            assert!(!exchanges.contains(word), "{name} has {word}: its bits would depend on more than the job");
         }
+    }
+}
+
+/// What a shader asks of an adapter beyond what every one has.
+fn capabilities(source: &str) -> naga::valid::Capabilities {
+    if source.contains("subgroupShuffleXor") {
+        naga::valid::Capabilities::SUBGROUP
+    } else {
+        naga::valid::Capabilities::empty()
     }
 }
 

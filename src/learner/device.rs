@@ -79,8 +79,6 @@ pub fn open(choice: &DeviceChoice, model: Model, settings: Settings) -> Result<O
     match choice {
         DeviceChoice::Cpu => Ok(open_cpu(model, settings, "asked for")),
         DeviceChoice::Gpu(name) => {
-            // Before an adapter is looked for: a job that cannot run there needs no driver to hear so.
-            gpu::supports(&settings)?;
             let adapter = gpu::adapter::find(name.as_deref().map_or(Wanted::Best, Wanted::Named))?;
             let prepared = gpu::prepare(&adapter, &model, settings)?;
             Ok(as_gpu(prepared, &adapter.name(), model, settings, "asked for"))

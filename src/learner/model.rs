@@ -5,7 +5,7 @@
 use super::{Optimizer, Penalty, Shape};
 use crate::error::Result;
 use crate::examples::stride;
-use crate::learner::cpu::rule;
+use crate::learner::cpu::rule::{self, Rule, with_rule};
 use crate::snapshot::{Restoring, Saving, Snapshot};
 
 /// Weights and optimizer slots. A coordinate is two floats: of SGD the weight and an unused one, of
@@ -67,6 +67,11 @@ impl Model {
     /// The weight of the constant.
     pub fn bias_weight(&self) -> f32 {
         rule::weight_of(self.optimizer, Penalty::NONE, self.bias)
+    }
+
+    /// Whether its rates adapt and have seen no gradient yet, so that they are not worth freezing.
+    pub(super) fn is_cold(&self) -> bool {
+        with_rule!(self.optimizer, Penalty::NONE, rule => rule.is_cold(self.bias))
     }
 
     /// The weights of the numeric columns, for standardised values.

@@ -6,10 +6,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use super::fault::{Faults, lost};
+use super::variant::Abilities;
 use crate::error::{Error, Result};
 
 /// How long a submit may take before the device is given up.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Features that are used where an adapter has them.
+const WELCOME: wgpu::Features = wgpu::Features::MAPPABLE_PRIMARY_BUFFERS.union(wgpu::Features::SUBGROUP);
 
 /// What `tidemill devices` shows of an adapter.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -103,10 +107,24 @@ impl Adapter {
         self.info.device_type == wgpu::DeviceType::Cpu
     }
 
+    /// What it can do that not every adapter can.
+    pub fn abilities(&self) -> Abilities {
+        let features = self.adapter.features();
+        let mapped = features.contains(wgpu::Features::MAPPABLE_PRIMARY_BUFFERS);
+        let one_memory = matches!(self.info.device_type, wgpu::DeviceType::IntegratedGpu | wgpu::DeviceType::Cpu);
+        Abilities {
+            mapped,
+            shared_memory: mapped && one_memory,
+            // With fewer threads in step than share a row, a row's sum would be torn.
+            subgroups: features.contains(wgpu::Features::SUBGROUP) && self.info.subgroup_min_size >= 8,
+        }
+    }
+
     /// Opens it with the largest buffers it has: how many features a micro-batch will hold is not known beforehand.
     pub(super) fn open(&self) -> Result<Device> {
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("tidemill"),
+            required_features: self.adapter.features() & WELCOME,
             required_limits: limits(&self.adapter.limits()),
             ..Default::default()
         };

@@ -15,6 +15,12 @@ pub struct Counters {
     pub buffers_created: u64,
     /// Bind groups made, likewise.
     pub bind_groups_created: u64,
+    /// Dispatches of kernels.
+    pub dispatches: u64,
+    /// Blocks of rows that the persistent kernel has learned.
+    pub blocks: u64,
+    /// Rounds that it took to solve them, one of them to see that nothing changes any more.
+    pub rounds: u64,
 }
 
 impl Counters {

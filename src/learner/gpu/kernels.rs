@@ -3,20 +3,40 @@
 //! The list of shader files is here and nowhere else. It never makes a buffer.
 
 use super::plan::Plan;
-use crate::learner::{Optimizer, Settings};
+use super::setting::{Setting, is_penalised, kind};
+use super::variant::{Sums, Variant};
+use crate::learner::{Settings, Update};
 
-/// What is in front of every kernel.
-macro_rules! include_common {
-    () => {
-        concat!(include_str!("../../../shaders/common.wgsl"), include_str!("../../../shaders/rule.wgsl"))
+/// The text of a shader.
+macro_rules! shader {
+    ($name:literal) => {
+        include_str!(concat!("../../../shaders/", $name, ".wgsl"))
     };
 }
-/// Name and whole source of each kernel, in the order in which a micro-batch runs them; the entry point has its name.
-pub const SOURCES: [(&str, &str); 4] = [
-    ("predict", concat!(include_common!(), include_str!("../../../shaders/predict.wgsl"))),
-    ("dense", concat!(include_common!(), include_str!("../../../shaders/dense.wgsl"))),
-    ("spread", concat!(include_common!(), include_str!("../../../shaders/spread.wgsl"))),
-    ("hashed", concat!(include_common!(), include_str!("../../../shaders/hashed.wgsl"))),
+/// What is in front of every kernel that one learner learns by.
+macro_rules! alone {
+    ($name:literal) => {
+        concat!(shader!("common"), shader!("rule"), shader!("alone"), shader!($name))
+    };
+}
+/// A kernel that many learners learn by, many micro-batches at once.
+macro_rules! persistent {
+    ($($part:literal),*) => {
+        concat!(shader!("common"), shader!("rule"), shader!("persistent"), $(shader!($part)),*)
+    };
+}
+
+/// Name and whole source of each kernel, in the order in which a micro-batch runs them; the entry point has its name. The
+/// last four do the whole of many micro-batches: by record and in batches, with sums in memory and in subgroups.
+pub const SOURCES: [(&str, &str); 8] = [
+    ("predict", alone!("predict")),
+    ("dense", alone!("dense")),
+    ("spread", alone!("spread")),
+    ("hashed", alone!("hashed")),
+    ("persistent", persistent!("record", "repeat", "sum_in_memory")),
+    ("persistent", persistent!("record", "repeat", "sum_in_subgroups")),
+    ("persistent", persistent!("step", "sum_in_memory")),
+    ("persistent", persistent!("step", "sum_in_subgroups")),
 ];
 
 /// Rows of a workgroup of `predict` and of `spread`.
@@ -46,9 +66,9 @@ pub(super) struct Kernel {
     name: &'static str,
 }
 
-/// All of them.
+/// The kernels of a micro-batch, one dispatch each; all of them for one learner.
 #[derive(Debug)]
-pub(super) struct Kernels {
+pub(super) struct Dispatched {
     /// Logits and residuals of every row.
     pub predict: Kernel,
     /// Gradient and step of the numeric columns and the bias.
@@ -59,19 +79,40 @@ pub(super) struct Kernels {
     pub hashed: Kernel,
 }
 
-impl Kernels {
-    /// Compiles them for one step rule.
+/// The kernels of a job.
+#[derive(Debug)]
+pub(super) struct Kernels {
+    /// Where there is one learner that learns in batches, or not at all.
+    pub dispatched: Option<Dispatched>,
+    /// Where micro-batches may go through the persistent kernel.
+    pub persistent: Option<Kernel>,
+}
+
+impl Dispatched {
+    /// Compiles them for one learner.
     pub fn compile(device: &wgpu::Device, settings: &Settings) -> Self {
         use Use::{Plan, Read, Write};
-        let constants = constants(settings);
-        let [predict, dense, spread, hashed] = SOURCES;
+        let of_job = constants(settings, is_penalised(settings));
+        let constants = [&of_job[..], &of_learner(settings)].concat();
+        let [predict, dense, spread, hashed, ..] = SOURCES;
         Self {
             predict: compile(device, predict, &[Plan, Read, Read, Read, Read, Write, Write], &constants),
-            dense: compile(device, dense, &[Plan, Read, Read, Write, Write], &constants),
+            dense: compile(device, dense, &[Plan, Read, Read, Write], &constants),
             spread: compile(device, spread, &[Plan, Read, Read, Read, Write, Write, Write], &constants),
             hashed: compile(device, hashed, &[Plan, Read, Write, Write, Write, Write], &constants),
         }
     }
+}
+
+/// Compiles the persistent kernel for learners that share what `settings` say of the kind of rule and of updates.
+pub(super) fn persistent(device: &wgpu::Device, settings: &Settings, penalised: bool, variant: &Variant) -> Kernel {
+    use Use::{Plan, Read, Write};
+    let by_record = settings.update == Update::Record;
+    let mut constants = constants(settings, penalised).to_vec();
+    constants.push(("BY_RECORD", f64::from(u8::from(by_record))));
+    constants.push(("BLOCK", variant.block.rows().into()));
+    let source = SOURCES[4 + 2 * usize::from(!by_record) + usize::from(variant.sums == Sums::Subgroups)];
+    compile(device, source, &[Plan, Read, Read, Write, Write, Write, Write, Write], &constants)
 }
 
 impl Kernel {
@@ -93,26 +134,15 @@ fn binding(number: usize, buffer: &wgpu::Buffer) -> wgpu::BindGroupEntry<'_> {
     wgpu::BindGroupEntry { binding: number as u32, resource }
 }
 
-/// Whether steps depend on how often a coordinate was touched: FTRL's penalties are inside its closed form.
-pub(super) fn asks_for_counts(settings: &Settings) -> bool {
-    let has_penalty = settings.penalty.l1 != 0.0 || settings.penalty.l2 != 0.0;
-    has_penalty && !matches!(settings.optimizer, Optimizer::Ftrl { .. })
+/// The values of the `override` constants in `shaders/rule.wgsl`.
+fn constants(settings: &Settings, penalised: bool) -> [(&'static str, f64); 2] {
+    [("OPTIMIZER", kind(settings.optimizer).into()), ("PENALISED", f64::from(u8::from(penalised)))]
 }
 
-/// The values of the `override` constants in `shaders/rule.wgsl`.
-fn constants(settings: &Settings) -> [(&'static str, f64); 5] {
-    let (optimizer, beta) = match settings.optimizer {
-        Optimizer::Sgd { .. } => (0.0, 0.0),
-        Optimizer::AdaGrad { .. } => (1.0, 0.0),
-        Optimizer::Ftrl { beta, .. } => (2.0, beta),
-    };
-    [
-        ("OPTIMIZER", optimizer),
-        ("LEARNING_RATE", settings.optimizer.learning_rate().into()),
-        ("BETA", beta.into()),
-        ("L1", settings.penalty.l1.into()),
-        ("L2", settings.penalty.l2.into()),
-    ]
+/// Those in `shaders/alone.wgsl`.
+fn of_learner(settings: &Settings) -> [(&'static str, f64); 4] {
+    let Setting { learning_rate, beta, l1, l2 } = Setting::of(settings);
+    [("LEARNING_RATE", learning_rate.into()), ("BETA", beta.into()), ("L1", l1.into()), ("L2", l2.into())]
 }
 
 fn compile(

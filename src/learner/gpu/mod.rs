@@ -1,36 +1,62 @@
-//! The GPU backend: `--update batch` and prediction on any Vulkan, Metal or DX12 adapter.
+//! The GPU backend: both update rules, every optimizer, one learner or many, on any Vulkan, Metal or DX12 adapter.
 //!
-//! A micro-batch is two to four dispatches ([`kernels`]), and up to [`GROUP`] micro-batches are one submit. A micro-batch
-//! is ready when its group is full and done; a caller that cannot wait so long calls [`Learner::finish`]. The host
-//! decides what is learned and where it lies ([`plan`]); floats are added in fixed trees and hashed gradients as
-//! integers, so the bits depend on nothing but the job and the device. It does no I/O but with the device.
+//! Up to [`GROUP`] micro-batches are one submit. Their steps follow each other in one dispatch of a persistent kernel or in
+//! dispatches of their own ([`kernels`], [`variant`]). A micro-batch is ready when its group is full and done; a caller
+//! that cannot wait so long calls [`Learner::finish`]. The host decides what is learned and where it lies ([`plan`]); sums
+//! have fixed trees or are made of integers, so the bits depend on nothing but the job and the device. It does no I/O but
+//! with the device.
 
 pub mod adapter;
 pub mod counters;
 mod fault;
 pub mod kernels;
+mod links;
 pub mod plan;
 mod ring;
 mod scale;
+pub mod setting;
 mod slot;
+pub mod variant;
 mod weights;
 
-use super::optimizer::scheduled_rate;
 use super::{Learner, Model, Optimizer, Settings, Update};
 use crate::error::{Error, Result};
 use crate::examples::{MicroBatch, Scored, stride};
 pub use adapter::{Adapter, AdapterSummary, Wanted};
 pub use counters::Counters;
-use plan::Plan;
+use plan::{Before, Lesson, Plan};
+pub use ring::Loss;
+use ring::Work;
 pub use slot::GROUP;
+use variant::{Steps, Variant};
 
 /// Opens the GPU backend on a model.
 ///
 /// # Errors
 ///
-/// For record-by-record updates, which it does not have, and where the device cannot hold the model.
+/// Where the device cannot hold the model.
 pub fn open(adapter: &Adapter, model: Model, settings: Settings) -> Result<GpuLearner> {
     Ok(prepare(adapter, &model, settings)?.with(model))
+}
+
+/// Opens the GPU backend on a model, to be run in a given way.
+///
+/// # Errors
+///
+/// As [`open`], and where the adapter cannot run that way.
+pub fn open_as(adapter: &Adapter, model: Model, settings: Settings, variant: Variant) -> Result<GpuLearner> {
+    Ok(prepare_as(adapter, std::slice::from_ref(&model), &[settings], variant)?.with(model))
+}
+
+/// Opens the GPU backend on many models, which learn side by side from the same micro-batches. The learner gives the
+/// predictions of the first; see [`GpuLearner::losses`] and [`GpuLearner::models`] for the others.
+///
+/// # Errors
+///
+/// As [`open`], and where learners differ in more than the parameters of one kind of rule.
+pub fn open_many(adapter: &Adapter, models: Vec<Model>, settings: &[Settings], variant: Variant) -> Result<GpuLearner> {
+    let Prepared { ring, lesson, variant } = prepare_as(adapter, &models, settings, variant)?;
+    Ok(GpuLearner::new(ring, lesson, variant, models))
 }
 
 /// Opens all of the GPU backend that can fail; the model is left with the caller, who may have another use for it.
@@ -39,70 +65,99 @@ pub fn open(adapter: &Adapter, model: Model, settings: Settings) -> Result<GpuLe
 ///
 /// As [`open`].
 pub fn prepare(adapter: &Adapter, model: &Model, settings: Settings) -> Result<Prepared> {
-    supports(&settings)?;
-    let ring = ring::Ring::open(adapter.open()?, model, &settings, first_size(model, &settings))?;
-    Ok(Prepared { ring, settings })
+    prepare_as(adapter, std::slice::from_ref(model), &[settings], Variant::likely(adapter))
+}
+
+fn prepare_as(adapter: &Adapter, models: &[Model], settings: &[Settings], variant: Variant) -> Result<Prepared> {
+    check(adapter, models, settings, &variant)?;
+    let first = settings[0];
+    let always = models.len() > 1 || first.update == Update::Record && !first.frozen;
+    let persistent = always || variant.steps == Steps::Persistent && !first.frozen;
+    let work = Work { settings, variant, dispatched: !always, persistent };
+    let ring = ring::Ring::open(adapter.open()?, models, work, first_size(&models[0], &first))?;
+    let chained = always.then_some(variant.block.rows() as usize);
+    Ok(Prepared { ring, lesson: Lesson { settings: first, chained }, variant })
+}
+
+fn check(adapter: &Adapter, models: &[Model], settings: &[Settings], variant: &Variant) -> Result<()> {
+    if !adapter.abilities().can(variant) {
+        return Err(Error::device(format!(
+            "{} cannot run {variant:?}: use Variant::all to see what it can",
+            adapter.name()
+        )));
+    }
+    let same = |a: &Settings, b: &Settings| {
+        let rule = setting::kind(a.optimizer) == setting::kind(b.optimizer) && power_t(a) == power_t(b);
+        rule && (a.update, a.batch, a.hash_bits, a.frozen) == (b.update, b.batch, b.hash_bits, b.frozen)
+    };
+    let alike =
+        settings.iter().all(|each| same(each, &settings[0])) && models.iter().all(|m| m.shape() == models[0].shape());
+    if models.is_empty() || models.len() != settings.len() || !alike || models.len() > 1 && settings[0].frozen {
+        return Err(Error::device(
+            "learners side by side have one kind of rule, update, batch and shape: open one set of each",
+        ));
+    }
+    Ok(())
+}
+
+fn power_t(settings: &Settings) -> f32 {
+    if let Optimizer::Sgd { power_t, .. } = settings.optimizer { power_t } else { 0.0 }
 }
 
 /// A device that holds a model.
 #[derive(Debug)]
 pub struct Prepared {
     ring: ring::Ring,
-    settings: Settings,
+    lesson: Lesson,
+    variant: Variant,
 }
 
 impl Prepared {
     /// The learner, on the model that it was prepared with.
     pub fn with(self, model: Model) -> GpuLearner {
-        GpuLearner { ring: self.ring, lessons: plan::Lessons::default(), model, settings: self.settings }
+        GpuLearner::new(self.ring, self.lesson, self.variant, vec![model])
     }
 }
 
-/// Whether the GPU can do a job at all.
-///
-/// # Errors
-///
-/// For record-by-record updates.
-pub fn supports(settings: &Settings) -> Result<()> {
-    if settings.update == Update::Record && !settings.frozen {
-        return Err(Error::device(
-            "record-by-record updates are not on the GPU yet: use --update batch, or --device cpu",
-        ));
-    }
-    Ok(())
-}
-
-/// The learner on the GPU.
+/// The learner on the GPU, or learners side by side.
 #[derive(Debug)]
 pub struct GpuLearner {
     ring: ring::Ring,
     lessons: plan::Lessons,
-    /// Its numbers of updates and learned records are current; its weights are those of the last download.
-    model: Model,
-    settings: Settings,
+    lesson: Lesson,
+    variant: Variant,
+    /// Their numbers of updates and learned records are current; their weights are those of the last download.
+    models: Vec<Model>,
+    /// Whether rates that adapt have seen no gradient yet.
+    cold: bool,
 }
 
 impl Learner for GpuLearner {
     fn learn(&mut self, batch: MicroBatch) -> Result<()> {
-        self.lessons.read(&batch, self.settings.hash_bits, self.settings.frozen);
+        let before = self.before();
+        self.lessons.read(&batch, &self.lesson, before)?;
         let sections = self.lessons.sections(&batch);
         // An even number of words, because mapped memory is written from multiples of 8 bytes on.
-        let need = slot::Size { words: plan::words(&sections).next_multiple_of(2), rows: batch.rows as u64 };
-        let (word_at, row_at) = self.ring.make_room(need)?;
-        let rate = rate(self.settings.optimizer, self.model.updates);
-        let plan = Plan { row_at, rate, ..self.lessons.plan(&batch, word_at)? };
+        let need = slot::Size {
+            words: plan::words(&sections).next_multiple_of(2),
+            rows: batch.rows as u64,
+            block_entries: self.lessons.block_entries(),
+        };
+        let place = self.ring.make_room(need)?;
+        let plan = Plan { row_at: place.row, place: place.number, ..self.lessons.plan(&batch, place.word)? };
 
-        let (version, learns) = (self.model.updates, self.lessons.learned > 0);
+        let (version, learned) = (before.updates, self.lessons.learned);
+        let persistent = self.is_persistent(&plan);
         // The sections borrow the micro-batch that the slot is about to own, so the slot writes them first.
         self.ring.write(plan, &sections)?;
-        self.ring.put(slot::Entry { batch, plan, version, learns }, need)?;
-        self.model.learned += self.lessons.learned;
-        self.model.updates += u64::from(learns);
+        self.ring.put(slot::Entry { batch, plan, version, learns: learned > 0, persistent }, need)?;
+        self.count(learned);
         Ok(())
     }
 
     fn next_scored(&mut self) -> Result<Option<Scored>> {
-        self.ring.next_ready()
+        let version_per_record = self.by_record();
+        Ok(self.ring.next_ready()?.map(|scored| Scored { version_per_record, ..scored }))
     }
 
     fn finish(&mut self) -> Result<()> {
@@ -110,9 +165,7 @@ impl Learner for GpuLearner {
     }
 
     fn model(&mut self) -> Result<Model> {
-        self.ring.finish()?;
-        self.ring.download(&mut self.model)?;
-        Ok(self.model.clone())
+        Ok(self.models()?[0].clone())
     }
 
     fn recycle(&mut self, scored: Scored) {
@@ -121,6 +174,51 @@ impl Learner for GpuLearner {
 }
 
 impl GpuLearner {
+    fn new(ring: ring::Ring, lesson: Lesson, variant: Variant, models: Vec<Model>) -> Self {
+        let cold = models.iter().any(Model::is_cold);
+        Self { ring, lessons: plan::Lessons::default(), lesson, variant, models, cold }
+    }
+
+    /// The models of all learners after every micro-batch taken so far.
+    ///
+    /// # Errors
+    ///
+    /// A device that has failed.
+    pub fn models(&mut self) -> Result<&[Model]> {
+        self.ring.finish()?;
+        self.ring.download(&mut self.models)?;
+        Ok(&self.models)
+    }
+
+    /// The progressive log loss of each learner over the micro-batches that are done, in 32-bit floats summed by the
+    /// micro-batch. Empty sums where one learner's micro-batches did not go through the persistent kernel.
+    pub fn losses(&self) -> &[Loss] {
+        self.ring.losses()
+    }
+
+    fn by_record(&self) -> bool {
+        self.lesson.settings.update == Update::Record && !self.lesson.settings.frozen
+    }
+
+    fn before(&self) -> Before {
+        let Model { updates, learned, .. } = self.models[0];
+        Before { updates, learned, warming: self.by_record() && (learned == 0 || self.cold) }
+    }
+
+    fn is_persistent(&self, plan: &Plan) -> bool {
+        let dense_alone = plan.entries == 0 && self.variant.steps == Steps::Persistent;
+        self.lesson.chained.is_some() || dense_alone && !self.lesson.settings.frozen
+    }
+
+    fn count(&mut self, learned: u64) {
+        let updates = if self.by_record() { learned } else { u64::from(learned > 0) };
+        for model in &mut self.models {
+            model.learned += learned;
+            model.updates += updates;
+        }
+        self.cold &= learned == 0;
+    }
+
     /// What has been asked of the device since it was opened.
     pub fn counters(&self) -> Counters {
         self.ring.counters()
@@ -139,19 +237,11 @@ impl GpuLearner {
     }
 }
 
-/// SGD's rate for the next step; the other rules know theirs from their slots.
-fn rate(optimizer: Optimizer, updates: u64) -> f32 {
-    match optimizer {
-        Optimizer::Sgd { learning_rate, power_t } => scheduled_rate(learning_rate, power_t, updates),
-        Optimizer::AdaGrad { learning_rate } | Optimizer::Ftrl { learning_rate, .. } => learning_rate,
-    }
-}
-
 /// What a micro-batch is expected to take before one was seen: its numbers, labels and weights. Larger ones than these
 /// make the slots grow when they come, if they ever do.
 fn first_size(model: &Model, settings: &Settings) -> slot::Size {
     let rows = settings.batch.clamp(1, 4096) as u64;
-    slot::Size { words: rows * (stride(model.numeric) as u64 + 2), rows }
+    slot::Size { words: rows * (stride(model.numeric) as u64 + 2), rows, block_entries: 0 }
 }
 
 #[cfg(test)]

@@ -8,13 +8,15 @@ use std::collections::VecDeque;
 use super::adapter::Device;
 use super::counters::Counters;
 use super::fault::lost;
-use super::kernels::{Kernels, asks_for_counts};
+use super::kernels::{self, Dispatched, Kernels};
 use super::plan::{Plan, Sections};
-use super::slot::{Entry, GROUP, SCHEDULE_WORDS, Size, Slot};
-use super::weights::Weights;
+use super::setting::{Setting, asks_for_counts, is_penalised};
+use super::slot::{Entry, Form, GROUP, Place, SCHEDULE_WORDS, Size, Slot, Tally};
+use super::variant::Variant;
+use super::weights::{SumsWanted, Weights};
 use crate::error::{Error, Result};
 use crate::examples::Scored;
-use crate::learner::{Model, Settings};
+use crate::learner::{Model, Settings, Update};
 
 /// Slots of the ring: one being filled, one being computed, one being read.
 const SLOTS: usize = 3;
@@ -27,6 +29,7 @@ pub(super) struct Ring {
     gpu: Device,
     kernels: Kernels,
     weights: Weights,
+    form: Form,
     slots: Vec<Slot>,
     /// The slot that is being filled.
     filling: usize,
@@ -36,31 +39,89 @@ pub(super) struct Ring {
     largest: Size,
     ready: VecDeque<Scored>,
     spare: Vec<Vec<f32>>,
+    losses: Vec<Loss>,
     counters: Counters,
 }
 
+/// Log loss of a learner so far, as the device has added it up.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Loss {
+    /// Sum of example weight times log loss, in nats.
+    pub loss: f64,
+    /// Sum of example weights.
+    pub weight: f64,
+}
+
+/// What runs on the device: learners of one kind, and the way they do it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Work<'a> {
+    /// The learners, which differ in parameters alone.
+    pub settings: &'a [Settings],
+    /// How they are run.
+    pub variant: Variant,
+    /// Whether kernels of one dispatch a step are needed.
+    pub dispatched: bool,
+    /// Whether the persistent kernel is.
+    pub persistent: bool,
+}
+
+impl Work<'_> {
+    fn compile(&self, gpu: &Device) -> Kernels {
+        let (device, first) = (&gpu.device, &self.settings[0]);
+        let penalised = self.settings.iter().any(is_penalised);
+        Kernels {
+            dispatched: self.dispatched.then(|| Dispatched::compile(device, first)),
+            persistent: self.persistent.then(|| kernels::persistent(device, first, penalised, &self.variant)),
+        }
+    }
+
+    fn sums(&self) -> SumsWanted {
+        let pending = match (self.persistent, self.settings[0].update) {
+            // Of one learner, micro-batches with hashed features are dispatched.
+            (false, _) | (true, Update::Batch) if self.dispatched => 0,
+            (_, Update::Record) => 1,
+            (_, Update::Batch) => 2,
+        };
+        SumsWanted { dispatched: self.dispatched, counts: asks_for_counts(&self.settings[0]), pending }
+    }
+}
+
 impl Ring {
-    /// Puts a model on the device; `first` is what a micro-batch is expected to need.
-    pub fn open(gpu: Device, model: &Model, settings: &Settings, first: Size) -> Result<Self> {
+    /// Puts models on the device; `first` is what a micro-batch is expected to need.
+    pub fn open(gpu: Device, models: &[Model], work: Work<'_>, first: Size) -> Result<Self> {
         let mut counters = Counters::default();
-        let kernels = Kernels::compile(&gpu.device, settings);
+        let kernels = work.compile(&gpu);
         gpu.faults.check()?;
-        let weights = Weights::upload(&gpu, model, asks_for_counts(settings), &mut counters)?;
-        let capacity = enough(&gpu, first, first)?;
+        let settings: Vec<_> = work.settings.iter().map(Setting::of).collect();
+        let weights = Weights::upload(&gpu, models, &settings, work.sums(), &mut counters)?;
+        let form = Form {
+            learners: models.len() as u64,
+            columns: models[0].dense_a.len() as u64 + 1,
+            block: work.variant.block.rows().into(),
+            upload: work.variant.upload,
+        };
+        let capacity = enough(&gpu, form, first, first)?;
         let slots: Result<_> =
-            (0..SLOTS).map(|_| Slot::new(&gpu, &kernels, &weights, capacity, &mut counters)).collect();
+            (0..SLOTS).map(|_| Slot::new(&gpu, &kernels, &weights, form, capacity, &mut counters)).collect();
         Ok(Self {
             slots: slots?,
             gpu,
             kernels,
             weights,
+            form,
             filling: 0,
             in_flight: VecDeque::with_capacity(SLOTS),
             largest: first,
             ready: VecDeque::new(),
             spare: Vec::new(),
+            losses: vec![Loss::default(); models.len()],
             counters,
         })
+    }
+
+    /// The log loss of each learner so far, where the persistent kernel has learned.
+    pub fn losses(&self) -> &[Loss] {
+        &self.losses
     }
 
     /// What has been asked of the device.
@@ -68,10 +129,11 @@ impl Ring {
         self.counters
     }
 
-    /// Makes sure that the slot being filled has room for a micro-batch; gives the places of its words and logits.
-    pub fn make_room(&mut self, need: Size) -> Result<(u32, u32)> {
+    /// Makes sure that the slot being filled has room for a micro-batch; gives its place.
+    pub fn make_room(&mut self, need: Size) -> Result<Place> {
         self.largest.words = self.largest.words.max(need.words);
         self.largest.rows = self.largest.rows.max(need.rows);
+        self.largest.block_entries = self.largest.block_entries.max(need.block_entries);
         if !self.slots[self.filling].is_empty() && !self.slots[self.filling].has_room(need) {
             self.submit()?;
         }
@@ -127,8 +189,8 @@ impl Ring {
     }
 
     /// Copies the weights back; call [`Ring::finish`] before.
-    pub fn download(&mut self, model: &mut Model) -> Result<()> {
-        self.weights.download(&self.gpu, model, &mut self.counters)
+    pub fn download(&mut self, models: &mut [Model]) -> Result<()> {
+        self.weights.download(&self.gpu, models, &mut self.counters)
     }
 
     /// Takes a buffer of logits back.
@@ -151,13 +213,17 @@ impl Ring {
     /// Replaces the empty slot being filled if it cannot hold a whole group of the largest micro-batches so far.
     fn grow(&mut self, need: Size) -> Result<()> {
         let slot = &mut self.slots[self.filling];
-        let wanted = enough(&self.gpu, need, self.largest)?;
+        let wanted = enough(&self.gpu, self.form, need, self.largest)?;
         if slot.holds(wanted) {
             return Ok(());
         }
         let have = slot.capacity();
-        let capacity = Size { words: wanted.words.max(have.words), rows: wanted.rows.max(have.rows) };
-        *slot = Slot::new(&self.gpu, &self.kernels, &self.weights, capacity, &mut self.counters)?;
+        let capacity = Size {
+            words: wanted.words.max(have.words),
+            rows: wanted.rows.max(have.rows),
+            block_entries: wanted.block_entries.max(have.block_entries),
+        };
+        *slot = Slot::new(&self.gpu, &self.kernels, &self.weights, self.form, capacity, &mut self.counters)?;
         Ok(())
     }
 
@@ -177,26 +243,51 @@ impl Ring {
     /// Hands out every submit that has arrived, oldest first.
     fn collect(&mut self) -> Result<()> {
         while let Some(&slot) = self.in_flight.front().filter(|&&slot| self.slots[slot].has_arrived()) {
-            let ready = &mut self.ready;
-            self.slots[slot].harvest(&mut self.spare, |scored| ready.push_back(scored))?;
+            let (ready, losses, counters) = (&mut self.ready, &mut self.losses, &mut self.counters);
+            self.slots[slot].harvest(&mut self.spare, |scored, tallies| {
+                ready.push_back(scored);
+                tally(tallies, losses, counters);
+            })?;
             self.in_flight.pop_front();
         }
         Ok(())
     }
 }
 
+/// Adds up what the device has tallied of one micro-batch.
+fn tally(tallies: &[Tally], losses: &mut [Loss], counters: &mut Counters) {
+    for (&[loss, weight, ..], sum) in tallies.iter().zip(losses) {
+        sum.loss += f64::from(loss);
+        sum.weight += f64::from(weight);
+    }
+    if let Some(&[_, _, blocks, rounds]) = tallies.first() {
+        counters.blocks += blocks as u64;
+        counters.rounds += rounds as u64;
+    }
+}
+
 /// The capacity of a slot for whole groups of micro-batches of size `largest`, rounded up so that growth is rare.
-fn enough(gpu: &Device, need: Size, largest: Size) -> Result<Size> {
-    let most = gpu.limits.max_storage_buffer_binding_size.min(gpu.limits.max_buffer_size) / 4 - SCHEDULE_WORDS;
-    if need.words > most {
-        let (name, have, wants) = (&gpu.name, most >> 18, need.words >> 18);
-        return Err(Error::device(format!(
+fn enough(gpu: &Device, form: Form, need: Size, largest: Size) -> Result<Size> {
+    let bytes = gpu.limits.max_storage_buffer_binding_size.min(gpu.limits.max_buffer_size);
+    let most = bytes / 4 - SCHEDULE_WORDS;
+    let too_large = |wants: u64| {
+        let (name, have, wants) = (&gpu.name, bytes >> 20, wants >> 20);
+        Err(Error::device(format!(
             "a micro-batch takes {wants} MiB, but {name} holds buffers of at most {have} MiB: lower --batch, \
              or run with --device cpu"
-        )));
+        )))
+    };
+    if need.words > most {
+        return too_large(4 * need.words);
+    }
+    let scratch = form.scratch_bytes(need.block_entries);
+    if scratch > bytes {
+        return too_large(scratch);
     }
     let group = GROUP as u64;
     let words = (group * largest.words).min(GROUP_WORDS).max(largest.words).next_power_of_two().min(most);
     let rows = (group * largest.rows).min(GROUP_WORDS).max(largest.rows).next_power_of_two();
-    Ok(Size { words, rows })
+    let block_entries = largest.block_entries.next_power_of_two();
+    let block_entries = if form.scratch_bytes(block_entries) > bytes { largest.block_entries } else { block_entries };
+    Ok(Size { words, rows, block_entries })
 }

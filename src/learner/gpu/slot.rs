@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use super::adapter::Device;
 use super::counters::Counters;
 use super::fault::lost;
-use super::kernels::{COLUMNS, ENTRIES, Kernels, ROWS};
+use super::kernels::{COLUMNS, Dispatched, ENTRIES, Kernel, Kernels, ROWS};
 use super::plan::{Plan, Sections};
+use super::variant::Upload;
 use super::weights::Weights;
 use crate::error::{Error, Result};
 use crate::examples::{MicroBatch, Scored};
@@ -24,6 +25,13 @@ const SCHEDULE_BYTES: u64 = GROUP as u64 * PLAN_STRIDE;
 /// Words in front of a slot's data.
 pub(super) const SCHEDULE_WORDS: u64 = SCHEDULE_BYTES / 4;
 
+/// Rows of a dispatch of the persistent kernel: systems take a device away that does not answer for seconds.
+const DISPATCH_ROWS: u32 = 1 << 16;
+/// Words that the persistent kernel tallies of each micro-batch and learner; twin of `scored` in the shader.
+const TALLY_WORDS: u64 = 4;
+/// Lanes in which the rows of a column are added; twin of `ROW_LANES` in the shader.
+const ROW_LANES: u64 = 32;
+
 /// How much a slot holds, or a micro-batch needs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Size {
@@ -31,11 +39,30 @@ pub(super) struct Size {
     pub words: u64,
     /// Rows.
     pub rows: u64,
+    /// Entries of a block of rows; not a sum but the most.
+    pub block_entries: u64,
 }
+
+/// What all slots of a job have in common.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Form {
+    /// Learners side by side.
+    pub learners: u64,
+    /// Numeric columns, padding included, and the bias.
+    pub columns: u64,
+    /// Rows of a block.
+    pub block: u64,
+    /// How records come to the device.
+    pub upload: Upload,
+}
+
+/// What a learner made of a micro-batch: log loss and weight of its rows, blocks, rounds.
+pub(super) type Tally = [f32; TALLY_WORDS as usize];
 
 /// A group of micro-batches on its way through the device.
 #[derive(Debug)]
 pub(super) struct Slot {
+    form: Form,
     buffers: Buffers,
     bound: Bound,
     capacity: Size,
@@ -43,6 +70,17 @@ pub(super) struct Slot {
     entries: Vec<Entry>,
     arrival: Arc<Arrival>,
     submission: Option<wgpu::SubmissionIndex>,
+}
+
+/// Where a micro-batch goes in a slot.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    /// Its first word.
+    pub word: u32,
+    /// Its first logit.
+    pub row: u32,
+    /// Its number.
+    pub number: u32,
 }
 
 /// A micro-batch in a slot.
@@ -56,22 +94,33 @@ pub(super) struct Entry {
     pub version: u64,
     /// Whether there is anything to learn.
     pub learns: bool,
+    /// Whether it goes through the persistent kernel.
+    pub persistent: bool,
 }
 
 #[derive(Debug)]
 struct Buffers {
-    /// Written by the host: schedule and data.
-    upload: wgpu::Buffer,
-    /// Its copy on the device.
+    /// Written by the host where kernels cannot read what it writes: schedule and data.
+    upload: Option<wgpu::Buffer>,
+    /// What kernels read: its copy on the device, or the host's own.
     data: wgpu::Buffer,
-    logit: wgpu::Buffer,
+    /// Logits, and at the end the tallies.
+    scored: wgpu::Buffer,
     residual: wgpu::Buffer,
-    /// The logits, read by the host.
+    /// What the persistent kernel keeps of a block, for each learner.
+    scratch: wgpu::Buffer,
+    /// What was scored, read by the host.
     readback: wgpu::Buffer,
 }
 
 #[derive(Debug)]
 struct Bound {
+    dispatched: Option<BoundDispatched>,
+    persistent: Option<wgpu::BindGroup>,
+}
+
+#[derive(Debug)]
+struct BoundDispatched {
     predict: wgpu::BindGroup,
     dense: wgpu::BindGroup,
     spread: wgpu::BindGroup,
@@ -91,13 +140,15 @@ impl Slot {
         gpu: &Device,
         kernels: &Kernels,
         weights: &Weights,
+        form: Form,
         capacity: Size,
         counters: &mut Counters,
     ) -> Result<Self> {
-        let buffers = Buffers::new(gpu, capacity, counters);
+        let buffers = Buffers::new(gpu, form, capacity, kernels.persistent.is_some(), counters);
         let bound = Bound::new(gpu, kernels, weights, &buffers, counters);
         gpu.faults.check()?;
         Ok(Self {
+            form,
             buffers,
             bound,
             capacity,
@@ -115,7 +166,8 @@ impl Slot {
 
     /// Whether it is large enough, when empty.
     pub fn holds(&self, need: Size) -> bool {
-        need.words <= self.capacity.words && need.rows <= self.capacity.rows
+        let have = self.capacity;
+        need.words <= have.words && need.rows <= have.rows && need.block_entries <= have.block_entries
     }
 
     /// How much it holds.
@@ -143,9 +195,13 @@ impl Slot {
         self.submission.is_some() && self.arrival.missing.load(Ordering::Acquire) == 0
     }
 
-    /// Where the next micro-batch's first word goes, and its first logit.
-    pub fn next_place(&self) -> (u32, u32) {
-        ((SCHEDULE_WORDS + self.used.words) as u32, self.used.rows as u32)
+    /// Where the next micro-batch's first word goes, its first logit, and its number.
+    pub fn next_place(&self) -> Place {
+        Place {
+            word: (SCHEDULE_WORDS + self.used.words) as u32,
+            row: self.used.rows as u32,
+            number: self.entries.len() as u32,
+        }
     }
 
     /// Writes a micro-batch where the next one goes; the caller has made room.
@@ -165,7 +221,7 @@ impl Slot {
         if bytes == 0 {
             return Ok(());
         }
-        let mut view = self.buffers.upload.get_mapped_range_mut(start..start + bytes).map_err(unmapped)?;
+        let mut view = self.buffers.written().get_mapped_range_mut(start..start + bytes).map_err(unmapped)?;
         let mut at = 0;
         for section in sections {
             let bytes: &[u8] = bytemuck::cast_slice(section);
@@ -175,42 +231,78 @@ impl Slot {
         Ok(())
     }
 
-    /// Runs the group: one copy in, its dispatches, one copy out, one submit.
+    /// Runs the group in one submit: a copy in where one is needed, its dispatches, a copy out.
     pub fn submit(&mut self, gpu: &Device, kernels: &Kernels, counters: &mut Counters) -> Result<()> {
+        let runs = self.runs();
+        self.write_runs(&runs)?;
         let buffers = &self.buffers;
-        buffers.upload.unmap();
+        buffers.written().unmap();
         let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("group") });
-        encoder.copy_buffer_to_buffer(&buffers.upload, 0, &buffers.data, 0, SCHEDULE_BYTES + self.used.words * 4);
-        self.record(&mut encoder, kernels);
-        encoder.copy_buffer_to_buffer(&buffers.logit, 0, &buffers.readback, 0, self.logit_bytes());
+        if let Some(upload) = &buffers.upload {
+            encoder.copy_buffer_to_buffer(upload, 0, &buffers.data, 0, SCHEDULE_BYTES + self.used.words * 4);
+        }
+        counters.dispatches += self.record(&mut encoder, kernels, &runs);
+        encoder.copy_buffer_to_buffer(&buffers.scored, 0, &buffers.readback, 0, self.logit_bytes());
+        if kernels.persistent.is_some() {
+            let (at, bytes) = (self.tallies_at(), self.form.tally_bytes());
+            encoder.copy_buffer_to_buffer(&buffers.scored, at, &buffers.readback, at, bytes);
+        }
         self.ask_for_memory_back(&encoder);
         self.submission = Some(counters.submit(gpu, encoder));
         counters.micro_batches += self.entries.len() as u64;
         gpu.faults.check()
     }
 
-    /// Records every micro-batch: predict, then the two halves of the step, dense and hashed, which share no buffer
-    /// that either writes and so do not wait for each other.
-    fn record(&self, encoder: &mut wgpu::CommandEncoder, kernels: &Kernels) {
-        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+    /// The micro-batches that one dispatch of the persistent kernel takes, in order: the first and how many. Those that
+    /// are dispatched on their own are runs of one.
+    fn runs(&self) -> Vec<(usize, u32)> {
+        let mut runs: Vec<(usize, u32)> = Vec::with_capacity(self.entries.len());
+        let mut rows = 0;
         for (k, entry) in self.entries.iter().enumerate() {
-            let (plan, offset) = (&entry.plan, k as u32 * PLAN_STRIDE as u32);
-            let mut run = |pipeline, group, workgroups| {
-                let (x, y) = grid(workgroups);
-                pass.set_pipeline(pipeline);
-                pass.set_bind_group(0, group, &[offset]);
-                pass.dispatch_workgroups(x, y, 1);
-            };
-            run(&kernels.predict.pipeline, &self.bound.predict, plan.rows.div_ceil(ROWS));
-            if !entry.learns {
-                continue;
-            }
-            run(&kernels.dense.pipeline, &self.bound.dense, (plan.width + 1).div_ceil(COLUMNS));
-            if plan.entries > 0 {
-                run(&kernels.spread.pipeline, &self.bound.spread, plan.rows.div_ceil(ROWS));
-                run(&kernels.hashed.pipeline, &self.bound.hashed, plan.entries.div_ceil(ENTRIES));
+            rows += entry.plan.rows;
+            match runs.last_mut() {
+                Some((_, count)) if entry.persistent && self.entries[k - 1].persistent && rows <= DISPATCH_ROWS => {
+                    *count += 1;
+                }
+                _ => {
+                    rows = entry.plan.rows;
+                    runs.push((k, 1));
+                }
             }
         }
+        runs
+    }
+
+    /// Tells the first plan of every run how long it is, and how much is kept of a block.
+    fn write_runs(&self, runs: &[(usize, u32)]) -> Result<()> {
+        for &(first, batches) in runs.iter().filter(|&&(first, _)| self.entries[first].persistent) {
+            let block_entries = self.capacity.block_entries as u32;
+            let plan = Plan { batches, block_entries, ..self.entries[first].plan };
+            self.write_at(first as u64 * PLAN_STRIDE, &[bytemuck::cast_slice(&[plan])])?;
+        }
+        Ok(())
+    }
+
+    /// Records every run; gives the number of dispatches.
+    fn record(&self, encoder: &mut wgpu::CommandEncoder, kernels: &Kernels, runs: &[(usize, u32)]) -> u64 {
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        let mut dispatches = 0;
+        for &(first, _) in runs {
+            let mut run = |kernel: &Kernel, group: &wgpu::BindGroup, workgroups| {
+                let (x, y) = grid(workgroups);
+                pass.set_pipeline(&kernel.pipeline);
+                pass.set_bind_group(0, group, &[first as u32 * PLAN_STRIDE as u32]);
+                pass.dispatch_workgroups(x, y, 1);
+                dispatches += 1;
+            };
+            let entry = &self.entries[first];
+            if let (true, Some(kernel), Some(bound)) = (entry.persistent, &kernels.persistent, &self.bound.persistent) {
+                run(kernel, bound, self.form.learners as u32);
+            } else if let (Some(kernels), Some(bound)) = (&kernels.dispatched, &self.bound.dispatched) {
+                dispatch(entry, kernels, bound, run);
+            }
+        }
+        dispatches
     }
 
     /// Maps both host buffers again as soon as the submit is done.
@@ -224,23 +316,27 @@ impl Slot {
                 arrival.missing.fetch_sub(1, Ordering::AcqRel);
             }
         };
-        let (upload, readback) = (&self.buffers.upload, &self.buffers.readback);
-        encoder.map_buffer_on_submit(upload, wgpu::MapMode::Write, .., note(self.arrival.clone()));
+        let (written, readback) = (self.buffers.written(), &self.buffers.readback);
+        encoder.map_buffer_on_submit(written, wgpu::MapMode::Write, .., note(self.arrival.clone()));
         encoder.map_buffer_on_submit(readback, wgpu::MapMode::Read, .., note(self.arrival.clone()));
     }
 
-    /// Hands out what has arrived, in order, and empties the slot; `spare` gives the buffers for the logits.
-    pub fn harvest(&mut self, spare: &mut Vec<Vec<f32>>, mut give: impl FnMut(Scored)) -> Result<()> {
+    /// Hands out what has arrived, in order, and empties the slot; `spare` gives the buffers for the logits. With a
+    /// micro-batch that went through the persistent kernel comes what each learner has tallied.
+    pub fn harvest(&mut self, spare: &mut Vec<Vec<f32>>, mut give: impl FnMut(Scored, &[Tally])) -> Result<()> {
         if self.arrival.failed.load(Ordering::Acquire) {
             return Err(Error::device(lost("its memory could not be mapped")));
         }
-        let view = self.buffers.readback.get_mapped_range(0..self.logit_bytes()).map_err(unmapped)?;
-        let logits: &[f32] = bytemuck::cast_slice(&view);
-        for Entry { batch, plan, version, .. } in self.entries.drain(..) {
+        let tallies_at = (self.tallies_at() / 4) as usize;
+        let view = self.buffers.readback.get_mapped_range(..).map_err(unmapped)?;
+        let (logits, tallies) = bytemuck::cast_slice::<u8, f32>(&view).split_at(tallies_at);
+        let tallies = tallies.as_chunks().0.chunks_exact(self.form.learners as usize);
+        for (Entry { batch, plan, version, persistent, .. }, tallies) in self.entries.drain(..).zip(tallies) {
             let mut logit = spare.pop().unwrap_or_default();
             logit.clear();
             logit.extend_from_slice(&logits[plan.row_at as usize..][..plan.rows as usize]);
-            give(Scored { batch, logit, version, version_per_record: false });
+            let tallies = if persistent { tallies } else { &[] };
+            give(Scored { batch, logit, version, version_per_record: false }, tallies);
         }
         drop(view);
         self.buffers.readback.unmap();
@@ -252,40 +348,102 @@ impl Slot {
     fn logit_bytes(&self) -> u64 {
         self.used.rows.max(1) * 4
     }
+
+    /// Where the tallies begin, in bytes.
+    fn tallies_at(&self) -> u64 {
+        self.buffers.scored.size() - self.form.tally_bytes()
+    }
+}
+
+/// Dispatches one micro-batch: predict, then the two halves of the step, dense and hashed, which share no buffer that
+/// either writes and so do not wait for each other.
+fn dispatch(
+    entry: &Entry,
+    kernels: &Dispatched,
+    bound: &BoundDispatched,
+    mut run: impl FnMut(&Kernel, &wgpu::BindGroup, u32),
+) {
+    let plan = &entry.plan;
+    run(&kernels.predict, &bound.predict, plan.rows.div_ceil(ROWS));
+    if !entry.learns {
+        return;
+    }
+    run(&kernels.dense, &bound.dense, (plan.width + 1).div_ceil(COLUMNS));
+    if plan.entries > 0 {
+        run(&kernels.spread, &bound.spread, plan.rows.div_ceil(ROWS));
+        run(&kernels.hashed, &bound.hashed, plan.entries.div_ceil(ENTRIES));
+    }
+}
+
+impl Form {
+    fn tally_bytes(&self) -> u64 {
+        GROUP as u64 * self.learners * TALLY_WORDS * 4
+    }
+
+    /// Bytes that the persistent kernel keeps of a block for all learners; see `layout_of` in the shader.
+    pub fn scratch_bytes(&self, block_entries: u64) -> u64 {
+        4 * self.learners * ((self.block + 1 + ROW_LANES) * self.columns + 2 * block_entries)
+    }
 }
 
 impl Size {
     /// Both together.
     pub fn plus(self, other: Self) -> Self {
-        Self { words: self.words + other.words, rows: self.rows + other.rows }
+        Self {
+            words: self.words + other.words,
+            rows: self.rows + other.rows,
+            block_entries: self.block_entries.max(other.block_entries),
+        }
     }
 }
 
 impl Buffers {
-    fn new(gpu: &Device, capacity: Size, counters: &mut Counters) -> Self {
+    fn new(gpu: &Device, form: Form, capacity: Size, persistent: bool, counters: &mut Counters) -> Self {
         use wgpu::BufferUsages as Usage;
         let (data, rows) = (SCHEDULE_BYTES + capacity.words * 4, capacity.rows * 4);
+        let scored = rows.max(4) + form.tally_bytes();
+        let scratch = if persistent { form.scratch_bytes(capacity.block_entries) } else { 0 };
         let mut make = |label, size, usage, mapped| counters.create_buffer(gpu, label, size, usage, mapped);
+        let (upload, data) = match form.upload {
+            Upload::Copied => (
+                Some(make("upload", data, Usage::MAP_WRITE | Usage::COPY_SRC, true)),
+                make("data", data, Usage::STORAGE | Usage::UNIFORM | Usage::COPY_DST, false),
+            ),
+            Upload::Mapped => (None, make("data", data, Usage::STORAGE | Usage::UNIFORM | Usage::MAP_WRITE, true)),
+        };
         Self {
-            upload: make("upload", data, Usage::MAP_WRITE | Usage::COPY_SRC, true),
-            data: make("data", data, Usage::STORAGE | Usage::UNIFORM | Usage::COPY_DST, false),
-            logit: make("logit", rows, Usage::STORAGE | Usage::COPY_SRC, false),
+            upload,
+            data,
+            scored: make("scored", scored, Usage::STORAGE | Usage::COPY_SRC, false),
             residual: make("residual", rows, Usage::STORAGE, false),
-            readback: make("readback", rows, Usage::MAP_READ | Usage::COPY_DST, false),
+            scratch: make("scratch", scratch, Usage::STORAGE, false),
+            readback: make("readback", scored, Usage::MAP_READ | Usage::COPY_DST, false),
         }
+    }
+
+    /// The buffer that the host writes.
+    fn written(&self) -> &wgpu::Buffer {
+        self.upload.as_ref().unwrap_or(&self.data)
     }
 }
 
 impl Bound {
     fn new(gpu: &Device, kernels: &Kernels, weights: &Weights, buffers: &Buffers, counters: &mut Counters) -> Self {
-        let Buffers { data, logit, residual, .. } = buffers;
-        let Weights { dense_slots, dense_weight, table, high, low, count_rest, .. } = weights;
-        Self {
-            predict: counters.bind(gpu, &kernels.predict, &[data, data, data, dense_weight, table, logit, residual]),
-            dense: counters.bind(gpu, &kernels.dense, &[data, data, residual, dense_slots, dense_weight]),
-            spread: counters.bind(gpu, &kernels.spread, &[data, data, data, residual, high, low, count_rest]),
-            hashed: counters.bind(gpu, &kernels.hashed, &[data, data, table, high, low, count_rest]),
-        }
+        let Buffers { data, scored, residual, scratch, .. } = buffers;
+        let Weights { settings, dense_slots, table, sums, .. } = weights;
+        let (high, low, count_rest) = (&sums.high, &sums.low, &sums.count_rest);
+        let mut bind = |kernel: &Kernel, buffers: &[&wgpu::Buffer]| counters.bind(gpu, kernel, buffers);
+        let dispatched = kernels.dispatched.as_ref().map(|kernels| BoundDispatched {
+            predict: bind(&kernels.predict, &[data, data, data, dense_slots, table, scored, residual]),
+            dense: bind(&kernels.dense, &[data, data, residual, dense_slots]),
+            spread: bind(&kernels.spread, &[data, data, data, residual, high, low, count_rest]),
+            hashed: bind(&kernels.hashed, &[data, data, table, high, low, count_rest]),
+        });
+        let persistent = kernels
+            .persistent
+            .as_ref()
+            .map(|kernel| bind(kernel, &[data, data, settings, dense_slots, table, &sums.pending, scratch, scored]));
+        Self { dispatched, persistent }
     }
 }
 
