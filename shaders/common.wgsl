@@ -52,12 +52,9 @@ struct Plan {
     decay_at: u32,
     // 1 where rates are folded after 1, 2, 4, 8, ... rows and not only at the end.
     warming: u32,
-    // Number of this micro-batch in its slot.
-    place: u32,
-    // Micro-batches that one dispatch learns, from this one on.
-    batches: u32,
-    // Entries of a block of rows, at most; the size of what a learner keeps of one.
-    block_entries: u32,
+    reserved: u32,
+    // Keep the size a multiple of 16 bytes, as uniform buffers want it.
+    reserved_too: vec2<u32>,
 }
 
 // 1 / (1 + e^-z), without overflow.

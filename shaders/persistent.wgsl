@@ -33,8 +33,24 @@ const LINK_ROW_SHIFT: u32 = 25u;
 const LINK_ROW_MASK: u32 = 63u;
 const LINK_NEXT_MASK: u32 = 0x1FFFFFFu;
 
-// The first micro-batch of the dispatch.
-@group(0) @binding(0) var<uniform> first: Plan;
+// What one dispatch does: some micro-batches, or some rows of one. Twin of `learner::gpu::plan::Run`.
+struct Run {
+    // Number of the first micro-batch in the slot.
+    place: u32,
+    // How many.
+    batches: u32,
+    // Rows of each that are left out at the start; a block begins there.
+    start: u32,
+    // Rows of each that are taken at most, counted from its start.
+    end: u32,
+    // Floats of a dense row, padding included.
+    width: u32,
+    // Entries of a block of rows, at most; the size of what a learner keeps of one.
+    block_entries: u32,
+    reserved: vec2<u32>,
+}
+
+@group(0) @binding(0) var<uniform> run: Run;
 // The slot: plans, then data.
 @group(0) @binding(1) var<storage, read> words: array<u32>;
 @group(0) @binding(2) var<storage, read> learners: array<Setting>;
@@ -101,19 +117,19 @@ fn plan_at(place: u32) -> Plan {
         words[at], words[at + 1u], words[at + 2u], words[at + 3u], words[at + 4u], words[at + 5u], words[at + 6u],
         words[at + 7u], words[at + 8u], words[at + 9u], number(at + 10u), number(at + 11u), number(at + 12u),
         number(at + 13u), number(at + 14u), number(at + 15u), number(at + 16u), number(at + 17u), words[at + 18u],
-        words[at + 19u], words[at + 20u], words[at + 21u], words[at + 22u], words[at + 23u],
+        words[at + 19u], words[at + 20u], 0u, vec2<u32>(0u, 0u),
     );
 }
 
 fn layout_of(learner: u32, learner_count: u32) -> Own {
-    let columns = first.width + 1u;
+    let columns = run.width + 1u;
     let before = learner * (arrayLength(&scratch) / learner_count);
     let after = before + BLOCK * columns;
     let sums = after + columns;
     let product = sums + ROW_LANES * columns;
     return Own(
         learner, learner * columns, learner * (arrayLength(&table) / learner_count), before, after, sums, product,
-        product + first.block_entries,
+        product + run.block_entries,
     );
 }
 
@@ -220,14 +236,32 @@ fn block_loss() -> vec2<f32> {
     return vec2<f32>(sum.x + log(product), sum.y);
 }
 
-// Learns the micro-batch in hand; gives (log loss, weight, blocks), which only the first thread adds up.
+// The first row since the last fold; folds come after 1, 2, 4, 8, ... rows while the model is warming.
+fn segment_at(row: u32) -> u32 {
+    if plan.warming == 0u || row == 0u {
+        return 0u;
+    }
+    return 1u << firstLeadingBit(row);
+}
+
+// The row before which the next fold comes.
+fn segment_end_of(segment: u32) -> u32 {
+    if plan.warming == 0u {
+        return plan.rows;
+    }
+    return min(max(2u * segment, 1u), plan.rows);
+}
+
+// Learns the rows of the micro-batch in hand that the run is for; gives (log loss, weight, blocks), which only the first
+// thread adds up.
 fn learn_micro_batch() -> vec3<f32> {
     var tally = vec3<f32>(0.0, 0.0, 0.0);
-    var segment = 0u;
-    var segment_end = select(plan.rows, 1u, plan.warming == 1u);
+    let end = min(plan.rows, run.end);
     begin_micro_batch();
-    for (block_start = 0u; block_start < plan.rows; block_start += block_rows) {
-        block_rows = min(min(BLOCK, segment_end - block_start), plan.rows - block_start);
+    for (block_start = run.start; block_start < end; block_start += block_rows) {
+        let segment = segment_at(block_start);
+        let segment_end = segment_end_of(segment);
+        block_rows = min(BLOCK, segment_end - block_start);
         block_entry = entry_of(block_start);
         block_entry_end = entry_of(block_start + block_rows);
         learn_block();
@@ -238,8 +272,6 @@ fn learn_micro_batch() -> vec3<f32> {
         workgroupBarrier();
         if block_start + block_rows == segment_end {
             end_segment(segment, segment_end);
-            segment = segment_end;
-            segment_end = min(2u * segment_end, plan.rows);
         }
         storageBarrier();
     }
@@ -255,16 +287,16 @@ fn learn_all(learner: u32, learner_count: u32) {
     }
     workgroupBarrier();
     let tallies = arrayLength(&scored) - PLANS * 4u * learner_count;
-    for (var k = first.place; k < first.place + first.batches; k++) {
+    for (var k = run.place; k < run.place + run.batches; k++) {
         plan = plan_at(k);
         let rounds_before = round;
         let tally = learn_micro_batch();
         if thread == 0u {
             let at = tallies + (k * learner_count + learner) * 4u;
-            scored[at] = tally.x;
-            scored[at + 1u] = tally.y;
-            scored[at + 2u] = tally.z;
-            scored[at + 3u] = f32(round - rounds_before);
+            scored[at] += tally.x;
+            scored[at + 1u] += tally.y;
+            scored[at + 2u] += tally.z;
+            scored[at + 3u] += f32(round - rounds_before);
         }
     }
 }

@@ -65,9 +65,8 @@ fn the_plan_lies_in_memory_as_the_kernels_read_it() {
         link_at,
         decay_at,
         warming,
-        place,
-        batches,
-        block_entries,
+        reserved,
+        reserved_too,
     ];
     for (name, source) in SOURCES {
         let module = parse(name, source);

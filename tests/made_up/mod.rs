@@ -16,6 +16,7 @@ pub struct Stream {
 }
 
 /// An ordinary one, to be varied.
+#[allow(dead_code, reason = "some tests have their own")]
 pub const ORDINARY: Stream = Stream { numeric: 5, hashed: 4, hash_bits: 6, rows: 20, batches: 5, odd_rows: true };
 
 impl Stream {

@@ -71,6 +71,8 @@ pub(super) struct Device {
     pub limits: wgpu::Limits,
     /// The adapter's name, for messages.
     pub name: String,
+    /// Whether it is the CPU in disguise.
+    pub is_software: bool,
 }
 
 /// Every adapter of this machine, in the order of their numbers.
@@ -136,7 +138,7 @@ impl Adapter {
             Error::device(message).because(cause)
         })?;
         let (faults, limits) = (Faults::watch(&device), device.limits());
-        Ok(Device { device, queue, faults, limits, name: self.name() })
+        Ok(Device { device, queue, faults, limits, name: self.name(), is_software: self.is_software() })
     }
 }
 

@@ -36,8 +36,10 @@ pub(super) struct Links {
     pub links: Vec<u32>,
     /// Entries of the largest block.
     pub block_entries: usize,
-    /// The last entry of each coordinate of the block in hand: (stamp, coordinate, entry).
-    last: Vec<[u32; 3]>,
+    /// Entries of the longest chain.
+    pub longest: u32,
+    /// The last entry of each coordinate of the block in hand: (stamp, coordinate, entry, length of its chain).
+    last: Vec<[u32; 4]>,
     /// Stamp of the block in hand, so that the table need not be emptied.
     stamp: u32,
 }
@@ -47,7 +49,7 @@ impl Links {
     pub fn find(&mut self, index: &[u32], row_start: &[u32], blocks: impl Iterator<Item = Range<usize>>) {
         self.links.clear();
         self.links.resize(index.len(), 0);
-        self.block_entries = 0;
+        (self.block_entries, self.longest) = (0, 0);
         if index.is_empty() {
             return;
         }
@@ -68,7 +70,7 @@ impl Links {
         let room = (2 * entries).next_power_of_two().max(16);
         if self.last.len() < room || self.stamp == u32::MAX {
             self.last.clear();
-            self.last.resize(room.max(self.last.capacity().next_power_of_two() / 2), [0; 3]);
+            self.last.resize(room.max(self.last.capacity().next_power_of_two() / 2), [0; 4]);
             self.stamp = 0;
         }
         self.stamp += 1;
@@ -78,9 +80,10 @@ impl Links {
     #[inline]
     fn add(&mut self, coordinate: u32, entry: u32, row: u32) {
         let mask = self.last.len() - 1;
+        let mut length = 1;
         let mut at = (coordinate.wrapping_mul(0x9E37_79B1) >> 7) as usize & mask;
         loop {
-            let [stamp, held, last] = self.last[at];
+            let [stamp, held, last, before] = self.last[at];
             if stamp != self.stamp {
                 self.links[entry as usize] = HEAD | row << ROW_SHIFT;
                 break;
@@ -88,11 +91,13 @@ impl Links {
             if held == coordinate {
                 self.links[last as usize] |= entry - last;
                 self.links[entry as usize] = row << ROW_SHIFT;
+                length += before;
                 break;
             }
             at = (at + 1) & mask;
         }
-        self.last[at] = [self.stamp, coordinate, entry];
+        self.last[at] = [self.stamp, coordinate, entry, length];
+        self.longest = self.longest.max(length);
     }
 }
 
@@ -120,7 +125,7 @@ mod tests {
             for _ in 0..2 { // the second time with tables that have been used
                 links.find(&index, &row_start, blocks(rows.len(), block, warming));
             }
-            let mut most = 0;
+            let (mut most, mut longest) = (0, 0);
             for range in blocks(rows.len(), block, warming) {
                 let entries = row_start[range.start] as usize..row_start[range.end] as usize;
                 most = most.max(entries.len());
@@ -134,6 +139,7 @@ mod tests {
                     let want: Vec<usize> = entries.clone().filter(|&entry| index[entry] == index[head]).collect();
                     prop_assert_eq!(&chain, &want);
                     seen += chain.len();
+                    longest = longest.max(chain.len());
                 }
                 prop_assert_eq!(seen, entries.len());
                 for row in range.clone() {
@@ -142,7 +148,7 @@ mod tests {
                     }
                 }
             }
-            prop_assert_eq!(links.block_entries, most);
+            prop_assert_eq!((links.block_entries, links.longest as usize), (most, longest));
         }
     }
 }

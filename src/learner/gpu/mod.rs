@@ -16,6 +16,7 @@ mod ring;
 mod scale;
 pub mod setting;
 mod slot;
+mod turns;
 pub mod variant;
 mod weights;
 
@@ -143,14 +144,14 @@ impl Learner for GpuLearner {
             rows: batch.rows as u64,
             block_entries: self.lessons.block_entries(),
         };
-        let place = self.ring.make_room(need)?;
-        let plan = Plan { row_at: place.row, place: place.number, ..self.lessons.plan(&batch, place.word)? };
+        let blocks = self.blocks(&batch, before.warming);
+        let (word_at, row_at) = self.ring.make_room(need, blocks)?;
+        let plan = Plan { row_at, ..self.lessons.plan(&batch, word_at)? };
 
         let (version, learned) = (before.updates, self.lessons.learned);
-        let persistent = self.is_persistent(&plan);
         // The sections borrow the micro-batch that the slot is about to own, so the slot writes them first.
         self.ring.write(plan, &sections)?;
-        self.ring.put(slot::Entry { batch, plan, version, learns: learned > 0, persistent }, need)?;
+        self.ring.put(slot::Entry { batch, plan, version, learns: learned > 0, blocks }, need)?;
         self.count(learned);
         Ok(())
     }
@@ -205,9 +206,15 @@ impl GpuLearner {
         Before { updates, learned, warming: self.by_record() && (learned == 0 || self.cold) }
     }
 
-    fn is_persistent(&self, plan: &Plan) -> bool {
-        let dense_alone = plan.entries == 0 && self.variant.steps == Steps::Persistent;
-        self.lesson.chained.is_some() || dense_alone && !self.lesson.settings.frozen
+    /// The blocks in which a micro-batch goes through the persistent kernel, if it does.
+    fn blocks(&self, batch: &MicroBatch, warming: bool) -> Option<slot::Blocks> {
+        let dense_alone = batch.hash.is_empty() && self.variant.steps == Steps::Persistent;
+        if self.lesson.chained.is_none() && (!dense_alone || self.lesson.settings.frozen) {
+            return None;
+        }
+        let block = self.variant.block.rows() as usize;
+        let count = links::blocks(batch.rows, block, warming).count() as u64;
+        Some(slot::Blocks { count, turns: self.lessons.turns(batch, &self.lesson, block) })
     }
 
     fn count(&mut self, learned: u64) {

@@ -5,6 +5,7 @@
 use super::links::{self, Links, MOST_BLOCK_ENTRIES};
 use super::scale::{power, scales};
 use super::setting::{decay, has_schedule};
+use super::turns::{self, Largest};
 use crate::error::{Error, Result};
 use crate::examples::MicroBatch;
 use crate::learner::{Optimizer, Settings, Update};
@@ -57,12 +58,31 @@ pub struct Plan {
     pub decay_at: u32,
     /// 1 where rates are folded after 1, 2, 4, 8, ... rows and not only at the end.
     pub warming: u32,
-    /// Number of this micro-batch in its slot.
+    /// Nothing.
+    pub reserved: u32,
+    /// Keeps the size a multiple of 16 bytes, as uniform buffers want it.
+    pub reserved_too: [u32; 2],
+}
+
+/// What one dispatch of the persistent kernel does: some micro-batches, or some rows of one; twin of `Run` in
+/// `shaders/persistent.wgsl`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub struct Run {
+    /// Number of the first micro-batch in the slot.
     pub place: u32,
-    /// Micro-batches that one dispatch learns, from this one on.
+    /// How many.
     pub batches: u32,
+    /// Rows of each that are left out at the start; a block begins there.
+    pub start: u32,
+    /// Rows of each that are taken at most, counted from its start.
+    pub end: u32,
+    /// Floats of a dense row, padding included.
+    pub width: u32,
     /// Entries of a block of rows, at most; the size of what a learner keeps of one.
     pub block_entries: u32,
+    /// Keeps the size a multiple of 16 bytes.
+    pub reserved: [u32; 2],
 }
 
 /// How micro-batches are to be learned.
@@ -179,6 +199,20 @@ impl Lessons {
     /// Entries of its largest block.
     pub fn block_entries(&self) -> u64 {
         self.links.block_entries as u64
+    }
+
+    /// Turns that the loops of one thread take for a block of the micro-batch, at most.
+    pub fn turns(&self, batch: &MicroBatch, how: &Lesson, block: usize) -> u64 {
+        let longest_row = batch.row_start.windows(2).map(|ends| ends[1] - ends[0]).max().unwrap_or(0);
+        turns::of_block(&Largest {
+            rows: block as u64,
+            columns: (batch.dense.len() / batch.rows.max(1)) as u64 + 1,
+            entries: self.links.block_entries as u64,
+            longest_chain: u64::from(self.links.longest),
+            longest_row: longest_row.into(),
+            weight: self.weight.iter().fold(0.0, |most, &weight| weight.max(most)),
+            by_record: how.settings.update == Update::Record,
+        })
     }
 
     /// The plan of a micro-batch whose sections start at word `start`; its place in the slot is for the caller.

@@ -11,7 +11,8 @@ use super::fault::lost;
 use super::kernels::{self, Dispatched, Kernels};
 use super::plan::{Plan, Sections};
 use super::setting::{Setting, asks_for_counts, is_penalised};
-use super::slot::{Entry, Form, GROUP, Place, SCHEDULE_WORDS, Size, Slot, Tally};
+use super::slot::{Blocks, Entry, Form, GROUP, Most, SCHEDULE_WORDS, Size, Slot, Tally};
+use super::turns;
 use super::variant::Variant;
 use super::weights::{SumsWanted, Weights};
 use crate::error::{Error, Result};
@@ -22,6 +23,9 @@ use crate::learner::{Model, Settings, Update};
 const SLOTS: usize = 3;
 /// Words of a slot, unless one micro-batch alone needs more: 16 MiB.
 const GROUP_WORDS: u64 = 4 << 20;
+
+/// Rows of a dispatch of the persistent kernel: tens of milliseconds.
+const DISPATCH_ROWS: u64 = 1 << 16;
 
 /// The device with everything that lives on it.
 #[derive(Debug)]
@@ -99,6 +103,7 @@ impl Ring {
             columns: models[0].dense_a.len() as u64 + 1,
             block: work.variant.block.rows().into(),
             upload: work.variant.upload,
+            most: Most { turns: if gpu.is_software { turns::MOST } else { u64::MAX }, rows: DISPATCH_ROWS },
         };
         let capacity = enough(&gpu, form, first, first)?;
         let slots: Result<_> =
@@ -129,12 +134,13 @@ impl Ring {
         self.counters
     }
 
-    /// Makes sure that the slot being filled has room for a micro-batch; gives its place.
-    pub fn make_room(&mut self, need: Size) -> Result<Place> {
+    /// Makes sure that the slot being filled has room for a micro-batch; gives the places of its words and logits.
+    pub fn make_room(&mut self, need: Size, blocks: Option<Blocks>) -> Result<(u32, u32)> {
+        self.form.check(blocks)?;
         self.largest.words = self.largest.words.max(need.words);
         self.largest.rows = self.largest.rows.max(need.rows);
         self.largest.block_entries = self.largest.block_entries.max(need.block_entries);
-        if !self.slots[self.filling].is_empty() && !self.slots[self.filling].has_room(need) {
+        if !self.slots[self.filling].is_empty() && !self.slots[self.filling].has_room(need, blocks) {
             self.submit()?;
         }
         while self.slots[self.filling].submission().is_some() {

@@ -9,7 +9,8 @@ use super::adapter::Device;
 use super::counters::Counters;
 use super::fault::lost;
 use super::kernels::{COLUMNS, Dispatched, ENTRIES, Kernel, Kernels, ROWS};
-use super::plan::{Plan, Sections};
+use super::links::blocks;
+use super::plan::{Plan, Run, Sections};
 use super::variant::Upload;
 use super::weights::Weights;
 use crate::error::{Error, Result};
@@ -20,13 +21,13 @@ pub const GROUP: usize = 32;
 
 /// Bytes from one plan to the next: the coarsest alignment that an adapter may ask of a uniform buffer.
 const PLAN_STRIDE: u64 = 256;
-/// Bytes in front of a slot's data that hold its plans.
-const SCHEDULE_BYTES: u64 = GROUP as u64 * PLAN_STRIDE;
+/// Dispatches of the persistent kernel of a submit, at most.
+const MOST_RUNS: usize = 64;
+/// Bytes in front of a slot's data that hold its plans and runs.
+const SCHEDULE_BYTES: u64 = (GROUP + MOST_RUNS) as u64 * PLAN_STRIDE;
 /// Words in front of a slot's data.
 pub(super) const SCHEDULE_WORDS: u64 = SCHEDULE_BYTES / 4;
 
-/// Rows of a dispatch of the persistent kernel: systems take a device away that does not answer for seconds.
-const DISPATCH_ROWS: u32 = 1 << 16;
 /// Words that the persistent kernel tallies of each micro-batch and learner; twin of `scored` in the shader.
 const TALLY_WORDS: u64 = 4;
 /// Lanes in which the rows of a column are added; twin of `ROW_LANES` in the shader.
@@ -54,6 +55,18 @@ pub(super) struct Form {
     pub block: u64,
     /// How records come to the device.
     pub upload: Upload,
+    /// Turns of loops that a dispatch of the persistent kernel may take, and rows.
+    pub most: Most,
+}
+
+/// Where a dispatch of the persistent kernel ends: systems take a device away that does not answer for seconds, and see
+/// `turns.rs`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Most {
+    /// Turns of loops.
+    pub turns: u64,
+    /// Rows.
+    pub rows: u64,
 }
 
 /// What a learner made of a micro-batch: log loss and weight of its rows, blocks, rounds.
@@ -72,17 +85,6 @@ pub(super) struct Slot {
     submission: Option<wgpu::SubmissionIndex>,
 }
 
-/// Where a micro-batch goes in a slot.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
-    /// Its first word.
-    pub word: u32,
-    /// Its first logit.
-    pub row: u32,
-    /// Its number.
-    pub number: u32,
-}
-
 /// A micro-batch in a slot.
 #[derive(Debug)]
 pub(super) struct Entry {
@@ -94,8 +96,17 @@ pub(super) struct Entry {
     pub version: u64,
     /// Whether there is anything to learn.
     pub learns: bool,
-    /// Whether it goes through the persistent kernel.
-    pub persistent: bool,
+    /// The blocks in which it goes through the persistent kernel, if it does.
+    pub blocks: Option<Blocks>,
+}
+
+/// The blocks of a micro-batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Blocks {
+    /// How many.
+    pub count: u64,
+    /// Turns of loops for each, at most.
+    pub turns: u64,
 }
 
 #[derive(Debug)]
@@ -160,8 +171,10 @@ impl Slot {
     }
 
     /// Whether a micro-batch can still join the group.
-    pub fn has_room(&self, need: Size) -> bool {
-        self.entries.len() < GROUP && self.holds(self.used.plus(need))
+    pub fn has_room(&self, need: Size, blocks: Option<Blocks>) -> bool {
+        let runs: u64 = self.entries.iter().map(|entry| self.form.runs_of(entry.blocks)).sum();
+        let runs = runs + self.form.runs_of(blocks);
+        self.entries.len() < GROUP && runs <= MOST_RUNS as u64 && self.holds(self.used.plus(need))
     }
 
     /// Whether it is large enough, when empty.
@@ -195,13 +208,9 @@ impl Slot {
         self.submission.is_some() && self.arrival.missing.load(Ordering::Acquire) == 0
     }
 
-    /// Where the next micro-batch's first word goes, its first logit, and its number.
-    pub fn next_place(&self) -> Place {
-        Place {
-            word: (SCHEDULE_WORDS + self.used.words) as u32,
-            row: self.used.rows as u32,
-            number: self.entries.len() as u32,
-        }
+    /// Where the next micro-batch's first word goes, and its first logit.
+    pub fn next_place(&self) -> (u32, u32) {
+        ((SCHEDULE_WORDS + self.used.words) as u32, self.used.rows as u32)
     }
 
     /// Writes a micro-batch where the next one goes; the caller has made room.
@@ -241,6 +250,9 @@ impl Slot {
         if let Some(upload) = &buffers.upload {
             encoder.copy_buffer_to_buffer(upload, 0, &buffers.data, 0, SCHEDULE_BYTES + self.used.words * 4);
         }
+        if kernels.persistent.is_some() {
+            encoder.clear_buffer(&buffers.scored, self.tallies_at(), Some(self.form.tally_bytes()));
+        }
         counters.dispatches += self.record(&mut encoder, kernels, &runs);
         encoder.copy_buffer_to_buffer(&buffers.scored, 0, &buffers.readback, 0, self.logit_bytes());
         if kernels.persistent.is_some() {
@@ -253,53 +265,68 @@ impl Slot {
         gpu.faults.check()
     }
 
-    /// The micro-batches that one dispatch of the persistent kernel takes, in order: the first and how many. Those that
-    /// are dispatched on their own are runs of one.
-    fn runs(&self) -> Vec<(usize, u32)> {
-        let mut runs: Vec<(usize, u32)> = Vec::with_capacity(self.entries.len());
-        let mut rows = 0;
-        for (k, entry) in self.entries.iter().enumerate() {
-            rows += entry.plan.rows;
-            match runs.last_mut() {
-                Some((_, count)) if entry.persistent && self.entries[k - 1].persistent && rows <= DISPATCH_ROWS => {
-                    *count += 1;
-                }
-                _ => {
-                    rows = entry.plan.rows;
-                    runs.push((k, 1));
-                }
+    /// The dispatches of the persistent kernel, in order: as many micro-batches as one may take, or a part of one.
+    fn runs(&self) -> Vec<Run> {
+        let mut runs: Vec<Run> = Vec::with_capacity(self.entries.len());
+        let mut left = Most { turns: 0, rows: 0 };
+        for (place, entry) in self.entries.iter().enumerate() {
+            let Some(own) = entry.blocks else {
+                left = Most { turns: 0, rows: 0 };
+                continue;
+            };
+            let need = Most { turns: own.count * own.turns, rows: entry.plan.rows.into() };
+            if need.turns <= left.turns && need.rows <= left.rows {
+                left = Most { turns: left.turns - need.turns, rows: left.rows - need.rows };
+                runs.last_mut().into_iter().for_each(|run| run.batches += 1);
+                continue;
             }
+            let most = self.form.most;
+            runs.extend(self.form.parts(entry, own).map(|(start, end)| self.run(place, start, end)));
+            let whole = need.turns <= most.turns && need.rows <= most.rows;
+            left = if whole {
+                Most { turns: most.turns - need.turns, rows: most.rows - need.rows }
+            } else {
+                Most { turns: 0, rows: 0 }
+            };
         }
         runs
     }
 
-    /// Tells the first plan of every run how long it is, and how much is kept of a block.
-    fn write_runs(&self, runs: &[(usize, u32)]) -> Result<()> {
-        for &(first, batches) in runs.iter().filter(|&&(first, _)| self.entries[first].persistent) {
-            let block_entries = self.capacity.block_entries as u32;
-            let plan = Plan { batches, block_entries, ..self.entries[first].plan };
-            self.write_at(first as u64 * PLAN_STRIDE, &[bytemuck::cast_slice(&[plan])])?;
+    fn run(&self, place: usize, start: u32, end: u32) -> Run {
+        // A whole one may be followed by others, of other lengths.
+        let end = if start == 0 && end == self.entries[place].plan.rows { u32::MAX } else { end };
+        let (width, block_entries) = (self.form.columns as u32 - 1, self.capacity.block_entries as u32);
+        Run { place: place as u32, batches: 1, start, end, width, block_entries, ..Run::default() }
+    }
+
+    fn write_runs(&self, runs: &[Run]) -> Result<()> {
+        for (number, run) in runs.iter().enumerate() {
+            self.write_at(run_at(number), &[bytemuck::cast_slice(&[*run])])?;
         }
         Ok(())
     }
 
-    /// Records every run; gives the number of dispatches.
-    fn record(&self, encoder: &mut wgpu::CommandEncoder, kernels: &Kernels, runs: &[(usize, u32)]) -> u64 {
+    /// Records every micro-batch; gives the number of dispatches.
+    fn record(&self, encoder: &mut wgpu::CommandEncoder, kernels: &Kernels, runs: &[Run]) -> u64 {
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
         let mut dispatches = 0;
-        for &(first, _) in runs {
-            let mut run = |kernel: &Kernel, group: &wgpu::BindGroup, workgroups| {
-                let (x, y) = grid(workgroups);
-                pass.set_pipeline(&kernel.pipeline);
-                pass.set_bind_group(0, group, &[first as u32 * PLAN_STRIDE as u32]);
-                pass.dispatch_workgroups(x, y, 1);
-                dispatches += 1;
-            };
-            let entry = &self.entries[first];
-            if let (true, Some(kernel), Some(bound)) = (entry.persistent, &kernels.persistent, &self.bound.persistent) {
-                run(kernel, bound, self.form.learners as u32);
-            } else if let (Some(kernels), Some(bound)) = (&kernels.dispatched, &self.bound.dispatched) {
-                dispatch(entry, kernels, bound, run);
+        let mut run = |kernel: &Kernel, group: &wgpu::BindGroup, offset: u64, workgroups| {
+            let (x, y) = grid(workgroups);
+            pass.set_pipeline(&kernel.pipeline);
+            pass.set_bind_group(0, group, &[offset as u32]);
+            pass.dispatch_workgroups(x, y, 1);
+            dispatches += 1;
+        };
+        let mut runs = runs.iter().zip(0..).peekable();
+        for (place, entry) in self.entries.iter().enumerate() {
+            if let (Some(kernel), Some(bound)) = (&kernels.persistent, &self.bound.persistent) {
+                while let Some((_, number)) = runs.next_if(|(run, _)| run.place as usize == place) {
+                    run(kernel, bound, run_at(number), self.form.learners as u32);
+                }
+            }
+            if let (None, Some(kernels), Some(bound)) = (entry.blocks, &kernels.dispatched, &self.bound.dispatched) {
+                let offset = place as u64 * PLAN_STRIDE;
+                dispatch(entry, kernels, bound, |kernel, group, workgroups| run(kernel, group, offset, workgroups));
             }
         }
         dispatches
@@ -331,11 +358,11 @@ impl Slot {
         let view = self.buffers.readback.get_mapped_range(..).map_err(unmapped)?;
         let (logits, tallies) = bytemuck::cast_slice::<u8, f32>(&view).split_at(tallies_at);
         let tallies = tallies.as_chunks().0.chunks_exact(self.form.learners as usize);
-        for (Entry { batch, plan, version, persistent, .. }, tallies) in self.entries.drain(..).zip(tallies) {
+        for (Entry { batch, plan, version, blocks, .. }, tallies) in self.entries.drain(..).zip(tallies) {
             let mut logit = spare.pop().unwrap_or_default();
             logit.clear();
             logit.extend_from_slice(&logits[plan.row_at as usize..][..plan.rows as usize]);
-            let tallies = if persistent { tallies } else { &[] };
+            let tallies = if let Some(blocks) = blocks { complete(tallies, blocks)? } else { &[] };
             give(Scored { batch, logit, version, version_per_record: false }, tallies);
         }
         drop(view);
@@ -375,7 +402,59 @@ fn dispatch(
     }
 }
 
+/// Checks that a kernel has gone through all blocks: a driver that leaves its loops early says nothing.
+fn complete(tallies: &[Tally], blocks: Blocks) -> Result<&[Tally]> {
+    if tallies.iter().all(|&[.., done, _]| done as u64 == blocks.count) {
+        return Ok(tallies);
+    }
+    Err(Error::device(lost("its driver left a kernel before its end")))
+}
+
+/// Where a run lies in a slot, in bytes.
+fn run_at(number: usize) -> u64 {
+    (GROUP + number) as u64 * PLAN_STRIDE
+}
+
 impl Form {
+    /// Blocks of so many turns, that a dispatch may take.
+    fn blocks_a_run(&self, blocks: Blocks) -> u64 {
+        (self.most.turns / blocks.turns.max(1)).min(self.most.rows / self.block)
+    }
+
+    /// Dispatches of the persistent kernel for a micro-batch, at most.
+    fn runs_of(&self, blocks: Option<Blocks>) -> u64 {
+        blocks.map_or(0, |blocks| blocks.count.div_ceil(self.blocks_a_run(blocks).max(1)))
+    }
+
+    /// Refuses a micro-batch that would take more dispatches than a submit may have.
+    pub fn check(&self, blocks: Option<Blocks>) -> Result<()> {
+        let Some(blocks) =
+            blocks.filter(|&blocks| self.blocks_a_run(blocks) == 0 || self.runs_of(Some(blocks)) > MOST_RUNS as u64)
+        else {
+            return Ok(());
+        };
+        let rows = (self.blocks_a_run(blocks) * MOST_RUNS as u64 * self.block).max(1);
+        Err(Error::device(format!(
+            "a micro-batch takes more steps than the GPU may take at once: lower --batch to {rows}, or run with \
+             --device cpu"
+        )))
+    }
+
+    /// The rows of a micro-batch that one dispatch takes, from the first to the last.
+    fn parts(&self, entry: &Entry, own: Blocks) -> impl Iterator<Item = (u32, u32)> {
+        let (rows, warming) = (entry.plan.rows as usize, entry.plan.warming == 1);
+        let ends: Vec<usize> = blocks(rows, self.block as usize, warming).map(|block| block.end).collect();
+        let starts = std::iter::once(0).chain(ends.iter().copied());
+        let each = self.blocks_a_run(own).max(1) as usize;
+        let parts: Vec<(u32, u32)> = starts
+            .zip(&ends)
+            .collect::<Vec<_>>()
+            .chunks(each)
+            .map(|part| (part[0].0 as u32, *part[part.len() - 1].1 as u32))
+            .collect();
+        parts.into_iter()
+    }
+
     fn tally_bytes(&self) -> u64 {
         GROUP as u64 * self.learners * TALLY_WORDS * 4
     }
@@ -414,7 +493,7 @@ impl Buffers {
         Self {
             upload,
             data,
-            scored: make("scored", scored, Usage::STORAGE | Usage::COPY_SRC, false),
+            scored: make("scored", scored, Usage::STORAGE | Usage::COPY_SRC | Usage::COPY_DST, false),
             residual: make("residual", rows, Usage::STORAGE, false),
             scratch: make("scratch", scratch, Usage::STORAGE, false),
             readback: make("readback", scored, Usage::MAP_READ | Usage::COPY_DST, false),
