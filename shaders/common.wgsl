@@ -27,7 +27,7 @@ struct Plan {
     weight_at: u32,
     // u32, rows + 1 offsets into `index` and `value`.
     row_start_at: u32,
-    // u32, one an entry: its coordinate in the table.
+    // u32, one an entry: its coordinate in the table; its whole hash where it is still to be crossed.
     index_at: u32,
     // f32, one an entry: its value.
     value_at: u32,
@@ -52,9 +52,10 @@ struct Plan {
     decay_at: u32,
     // 1 where rates are folded after 1, 2, 4, 8, ... rows and not only at the end.
     warming: u32,
-    reserved: u32,
-    // Keep the size a multiple of 16 bytes, as uniform buffers want it.
-    reserved_too: vec2<u32>,
+    // What is left of a hash in the table.
+    mask: u32,
+    // Keeps the size a multiple of 16 bytes, as uniform buffers want it.
+    reserved: vec2<u32>,
 }
 
 // 1 / (1 + e^-z), without overflow.

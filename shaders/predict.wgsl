@@ -29,10 +29,10 @@ fn hashed_lane(row: u32, lane: u32) -> f32 {
     if plan.entries == 0u {
         return sum;
     }
-    let end = words[plan.row_start_at + row + 1u];
-    for (var e = words[plan.row_start_at + row] + lane; e < end; e += LANES) {
-        let slots = table[words[plan.index_at + e]];
-        sum += weight(slots, penalised()) * numbers[plan.value_at + e];
+    let count = sent(row);
+    for (var at = first_feature(lane, count); is_feature(at, count); at = advance(at, LANES, count)) {
+        let own = feature(row, at);
+        sum += weight(table[own.index], penalised()) * own.value;
     }
     return sum;
 }

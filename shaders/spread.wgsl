@@ -67,10 +67,10 @@ fn spread(
     }
     let count = cut(weight, plan.inverse_count_unit);
     let own_residual = residual[plan.row_at + row];
-    let end = words[plan.row_start_at + row + 1u];
-    for (var e = words[plan.row_start_at + row] + local.x; e < end; e += LANES) {
-        let index = words[plan.index_at + e];
-        add_gradient(index, cut(own_residual * numbers[plan.value_at + e], plan.inverse_gradient_unit));
-        add_count(index, count);
+    let features = sent(row);
+    for (var at = first_feature(local.x, features); is_feature(at, features); at = advance(at, LANES, features)) {
+        let own = feature(row, at);
+        add_gradient(own.index, cut(own_residual * own.value, plan.inverse_gradient_unit));
+        add_count(own.index, count);
     }
 }

@@ -3,6 +3,7 @@
 //! Plain data: no I/O, no threads, no model.
 
 mod names;
+pub mod pairs;
 
 use crate::error::Result;
 use crate::record::{LossSum, Place, Rejected};

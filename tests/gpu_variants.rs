@@ -10,9 +10,12 @@
 mod judge;
 mod made_up;
 
-use judge::{GPU, OPTIMIZERS, PENALTIES, adapter, blank, compare_models, compare_scored, drain, run, settings};
+use judge::{
+    GPU, OPTIMIZERS, PENALTIES, adapter, blank, compare, compare_models, compare_scored, drain, run, settings,
+};
 use made_up::Stream;
 use tidemill::examples::Scored;
+use tidemill::learner::crossing::Crossing;
 use tidemill::learner::gpu::variant::{Block, Steps, Sums, Upload, Variant};
 use tidemill::learner::gpu::{self, Adapter, GROUP, GpuLearner};
 use tidemill::learner::{Learner, Optimizer, Penalty, Settings, Update, cpu};
@@ -163,6 +166,28 @@ fn a_block_is_solved_in_a_few_rounds_and_in_steady_state_nothing_is_made() {
         // A software adapter takes less at once.
         let dispatches = after.dispatches - warm.dispatches;
         assert!(dispatches <= if adapter.is_software() { 3 * GROUP as u64 } else { 5 }, "{after:?}");
+    }
+}
+
+#[test]
+fn crosses_made_on_the_gpu_are_those_of_the_encoder() {
+    let Some(adapter) = adapter() else { return };
+    for (hashed, rows) in [(39, 20), (1, 33), (17, 3), (0, 5)] {
+        let stream = Stream { numeric: 3, hashed, rows, batches: 4, hash_bits: 12, odd_rows: true };
+        for (optimizer, penalty) in OPTIMIZERS.into_iter().zip(PENALTIES.into_iter().cycle()) {
+            let settings = settings(stream, optimizer, penalty, Update::Batch);
+            let mut on_cpu = Crossing::new(cpu::open(blank(stream, settings), settings));
+            let blank = blank(stream, settings);
+            let mut on_gpu = gpu::prepare_to_cross(&adapter, &blank, settings).unwrap().with(blank);
+            let (on_cpu, cpu_model) = run(&mut on_cpu, stream);
+            let (on_gpu, gpu_model) = run(&mut on_gpu, stream);
+            let name = format!("{stream:?} {settings:?}");
+            on_gpu.iter().zip(&on_cpu).for_each(|(gpu, cpu)| {
+                let logits: Vec<f64> = cpu.logit.iter().map(|&z| z.into()).collect();
+                compare(&gpu.logit, &logits, GPU.logit, &name);
+            });
+            compare_models(&gpu_model, &cpu_model, &GPU, &name);
+        }
     }
 }
 

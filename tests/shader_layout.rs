@@ -65,8 +65,8 @@ fn the_plan_lies_in_memory_as_the_kernels_read_it() {
         link_at,
         decay_at,
         warming,
+        mask,
         reserved,
-        reserved_too,
     ];
     for (name, source) in SOURCES {
         let module = parse(name, source);

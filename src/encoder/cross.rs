@@ -9,14 +9,12 @@
 use std::ops::Range;
 
 use super::hash::namespace;
+use crate::examples::pairs::{self, PRIME};
 use crate::record::Reason;
 use crate::schema::Feature;
 
 /// Most hashed features of a record, products included.
 pub const MAX_FEATURES: usize = 1 << 18;
-
-/// What an index is multiplied by before the next one is mixed in.
-const PRIME: u32 = 16_777_619;
 
 /// Neighbouring features of one namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -215,7 +213,7 @@ impl Products<'_> {
         match ranges {
             // Most categories are alone in their namespaces.
             [a, b] if a.len() == 1 && b.len() == 1 && self.hash.len() < self.end => {
-                self.hash.push(PRIME.wrapping_mul(self.hash[a.start]) ^ self.hash[b.start]);
+                self.hash.push(pairs::hash(self.hash[a.start], self.hash[b.start]));
                 self.value.push(self.value[a.start] * self.value[b.start]);
                 Ok(())
             }

@@ -5,6 +5,7 @@
 //! happens when a GPU fails under way is [`failover`].
 
 pub mod cpu;
+pub mod crossing;
 pub mod device;
 pub mod failover;
 pub mod gpu;

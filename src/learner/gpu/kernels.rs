@@ -15,8 +15,8 @@ macro_rules! shader {
 }
 /// What is in front of every kernel that one learner learns by.
 macro_rules! alone {
-    ($name:literal) => {
-        concat!(shader!("common"), shader!("rule"), shader!("alone"), shader!($name))
+    ($($part:literal),*) => {
+        concat!(shader!("common"), shader!("rule"), shader!("alone"), $(shader!($part)),*)
     };
 }
 /// A kernel that many learners learn by, many micro-batches at once.
@@ -29,10 +29,10 @@ macro_rules! persistent {
 /// Name and whole source of each kernel, in the order in which a micro-batch runs them; the entry point has its name. The
 /// last four do the whole of many micro-batches: by record and in batches, with sums in memory and in subgroups.
 pub const SOURCES: [(&str, &str); 8] = [
-    ("predict", alone!("predict")),
+    ("predict", alone!("pairs", "predict")),
     ("dense", alone!("dense")),
-    ("spread", alone!("spread")),
-    ("hashed", alone!("hashed")),
+    ("spread", alone!("pairs", "spread")),
+    ("hashed", alone!("pairs", "hashed")),
     ("persistent", persistent!("record", "repeat", "sum_in_memory")),
     ("persistent", persistent!("record", "repeat", "sum_in_subgroups")),
     ("persistent", persistent!("step", "sum_in_memory")),
@@ -43,7 +43,7 @@ pub const SOURCES: [(&str, &str); 8] = [
 pub(super) const ROWS: u32 = 16;
 /// Columns of a workgroup of `dense`.
 pub(super) const COLUMNS: u32 = 8;
-/// Entries of a workgroup of `hashed`.
+/// Entries of a workgroup of `hashed`, or lanes of rows.
 pub(super) const ENTRIES: u32 = 64;
 
 /// How a kernel uses one of its buffers, in binding order.
@@ -90,16 +90,16 @@ pub(super) struct Kernels {
 
 impl Dispatched {
     /// Compiles them for one learner.
-    pub fn compile(device: &wgpu::Device, settings: &Settings) -> Self {
+    pub fn compile(device: &wgpu::Device, settings: &Settings, pairs: bool) -> Self {
         use Use::{Plan, Read, Write};
-        let of_job = constants(settings, is_penalised(settings));
-        let constants = [&of_job[..], &of_learner(settings)].concat();
+        let constants = [&constants(settings, is_penalised(settings))[..], &of_learner(settings)].concat();
+        let with_pairs = [&constants[..], &[("PAIRS", f64::from(u8::from(pairs)))]].concat();
         let [predict, dense, spread, hashed, ..] = SOURCES;
         Self {
-            predict: compile(device, predict, &[Plan, Read, Read, Read, Read, Write, Write], &constants),
+            predict: compile(device, predict, &[Plan, Read, Read, Read, Read, Write, Write], &with_pairs),
             dense: compile(device, dense, &[Plan, Read, Read, Write], &constants),
-            spread: compile(device, spread, &[Plan, Read, Read, Read, Write, Write, Write], &constants),
-            hashed: compile(device, hashed, &[Plan, Read, Write, Write, Write, Write], &constants),
+            spread: compile(device, spread, &[Plan, Read, Read, Read, Write, Write, Write], &with_pairs),
+            hashed: compile(device, hashed, &[Plan, Read, Write, Write, Write, Write, Read], &with_pairs),
         }
     }
 }

@@ -46,7 +46,8 @@ pub fn open(adapter: &Adapter, model: Model, settings: Settings) -> Result<GpuLe
 ///
 /// As [`open`], and where the adapter cannot run that way.
 pub fn open_as(adapter: &Adapter, model: Model, settings: Settings, variant: Variant) -> Result<GpuLearner> {
-    Ok(prepare_as(adapter, std::slice::from_ref(&model), &[settings], variant)?.with(model))
+    let job = Job { models: std::slice::from_ref(&model), settings: &[settings], variant, pairs: false };
+    Ok(prepare_as(adapter, job)?.with(model))
 }
 
 /// Opens the GPU backend on many models, which learn side by side from the same micro-batches. The learner gives the
@@ -56,7 +57,8 @@ pub fn open_as(adapter: &Adapter, model: Model, settings: Settings, variant: Var
 ///
 /// As [`open`], and where learners differ in more than the parameters of one kind of rule.
 pub fn open_many(adapter: &Adapter, models: Vec<Model>, settings: &[Settings], variant: Variant) -> Result<GpuLearner> {
-    let Prepared { ring, lesson, variant } = prepare_as(adapter, &models, settings, variant)?;
+    let job = Job { models: &models, settings, variant, pairs: false };
+    let Prepared { ring, lesson, variant } = prepare_as(adapter, job)?;
     Ok(GpuLearner::new(ring, lesson, variant, models))
 }
 
@@ -66,18 +68,48 @@ pub fn open_many(adapter: &Adapter, models: Vec<Model>, settings: &[Settings], v
 ///
 /// As [`open`].
 pub fn prepare(adapter: &Adapter, model: &Model, settings: Settings) -> Result<Prepared> {
-    prepare_as(adapter, std::slice::from_ref(model), &[settings], Variant::likely(adapter))
+    let variant = Variant::likely(adapter);
+    prepare_as(adapter, Job { models: std::slice::from_ref(model), settings: &[settings], variant, pairs: false })
 }
 
-fn prepare_as(adapter: &Adapter, models: &[Model], settings: &[Settings], variant: Variant) -> Result<Prepared> {
+/// The same for micro-batches whose hashed features are still to be crossed, any with any, as
+/// [`crate::examples::pairs::cross`] does it: only what the products are made of crosses the bus.
+///
+/// # Errors
+///
+/// As [`open`], and where more is asked for than to learn in micro-batches (see [`can_cross`]).
+pub fn prepare_to_cross(adapter: &Adapter, model: &Model, settings: Settings) -> Result<Prepared> {
+    if !can_cross(&settings) {
+        return Err(Error::device("crosses are made on the GPU for --update batch alone: let the CPU make them"));
+    }
+    let variant = Variant { steps: Steps::Dispatched, ..Variant::likely(adapter) };
+    prepare_as(adapter, Job { models: std::slice::from_ref(model), settings: &[settings], variant, pairs: true })
+}
+
+/// Whether the GPU can make the products of hashed features itself.
+pub fn can_cross(settings: &Settings) -> bool {
+    settings.update == Update::Batch && !settings.frozen
+}
+
+/// What is to be opened.
+#[derive(Debug, Clone, Copy)]
+struct Job<'a> {
+    models: &'a [Model],
+    settings: &'a [Settings],
+    variant: Variant,
+    pairs: bool,
+}
+
+fn prepare_as(adapter: &Adapter, job: Job<'_>) -> Result<Prepared> {
+    let Job { models, settings, variant, pairs } = job;
     check(adapter, models, settings, &variant)?;
     let first = settings[0];
     let always = models.len() > 1 || first.update == Update::Record && !first.frozen;
     let persistent = always || variant.steps == Steps::Persistent && !first.frozen;
-    let work = Work { settings, variant, dispatched: !always, persistent };
+    let work = Work { settings, variant, pairs, dispatched: !always, persistent };
     let ring = ring::Ring::open(adapter.open()?, models, work, first_size(&models[0], &first))?;
     let chained = always.then_some(variant.block.rows() as usize);
-    Ok(Prepared { ring, lesson: Lesson { settings: first, chained }, variant })
+    Ok(Prepared { ring, lesson: Lesson { settings: first, chained, pairs }, variant })
 }
 
 fn check(adapter: &Adapter, models: &[Model], settings: &[Settings], variant: &Variant) -> Result<()> {
@@ -151,7 +183,8 @@ impl Learner for GpuLearner {
         let (version, learned) = (before.updates, self.lessons.learned);
         // The sections borrow the micro-batch that the slot is about to own, so the slot writes them first.
         self.ring.write(plan, &sections)?;
-        self.ring.put(slot::Entry { batch, plan, version, learns: learned > 0, blocks }, need)?;
+        self.ring
+            .put(slot::Entry { batch, plan, version, learns: learned > 0, pairs: self.lesson.pairs, blocks }, need)?;
         self.count(learned);
         Ok(())
     }

@@ -30,7 +30,7 @@ pub struct Plan {
     pub weight_at: u32,
     /// `rows + 1` offsets into `index` and `value`.
     pub row_start_at: u32,
-    /// One word an entry: its coordinate in the table.
+    /// One word an entry: its coordinate in the table; its whole hash where it is still to be crossed.
     pub index_at: u32,
     /// One float an entry: its value.
     pub value_at: u32,
@@ -58,10 +58,10 @@ pub struct Plan {
     pub decay_at: u32,
     /// 1 where rates are folded after 1, 2, 4, 8, ... rows and not only at the end.
     pub warming: u32,
-    /// Nothing.
-    pub reserved: u32,
+    /// What is left of a hash in the table.
+    pub mask: u32,
     /// Keeps the size a multiple of 16 bytes, as uniform buffers want it.
-    pub reserved_too: [u32; 2],
+    pub reserved: [u32; 2],
 }
 
 /// What one dispatch of the persistent kernel does: some micro-batches, or some rows of one; twin of `Run` in
@@ -92,6 +92,8 @@ pub(super) struct Lesson {
     pub settings: Settings,
     /// Whether chains are wanted, and in blocks of how many rows.
     pub chained: Option<usize>,
+    /// Whether the products of any two hashed features are still to be made.
+    pub pairs: bool,
 }
 
 /// How much the model has learned before a micro-batch.
@@ -121,6 +123,10 @@ pub(super) struct Lessons {
     pub learned: u64,
     /// Their summed weight, added in row order.
     count: f32,
+    /// What is left of a hash in the table.
+    mask: u32,
+    /// Whether products are still to be made.
+    pairs: bool,
     /// Whether rates are folded early.
     warming: bool,
     /// SGD's schedule where all rows have the same rate.
@@ -137,7 +143,7 @@ impl Lessons {
     ///
     /// Where a block of rows has more features than a link can tell.
     pub fn read(&mut self, batch: &MicroBatch, how: &Lesson, before: Before) -> Result<()> {
-        let Lesson { settings, chained } = *how;
+        let Lesson { settings, chained, pairs } = *how;
         self.label.clear();
         self.weight.clear();
         (self.learned, self.count) = (0, 0.0);
@@ -150,9 +156,11 @@ impl Lessons {
                 self.count += weight;
             }
         }
-        let mask = ((1u64 << settings.hash_bits) - 1) as u32;
+        self.mask = ((1u64 << settings.hash_bits) - 1) as u32;
+        let kept = if pairs { u32::MAX } else { self.mask };
         self.index.clear();
-        self.index.extend(batch.hash.iter().map(|hash| hash & mask));
+        self.index.extend(batch.hash.iter().map(|hash| hash & kept));
+        self.pairs = pairs;
         self.read_schedule(settings.optimizer, settings.update, before);
         self.warming = before.warming && settings.update == Update::Record;
         let chained_entries: &[u32] = if chained.is_some() { &self.index } else { &[] };
@@ -240,6 +248,7 @@ impl Lessons {
             decay: self.common_decay,
             count: self.count,
             warming: u32::from(self.warming),
+            mask: self.mask,
             ..Plan::default()
         };
         // Chains add in order; only the kernels that add as they come need the scales of integers.
@@ -247,7 +256,7 @@ impl Lessons {
     }
 
     fn with_scales(&self, plan: Plan, batch: &MicroBatch) -> Result<Plan> {
-        let scales = scales(batch, &self.weight)?;
+        let scales = scales(batch, &self.weight, self.pairs)?;
         Ok(Plan {
             gradient_unit: power(scales.gradient),
             inverse_gradient_unit: power(-scales.gradient),

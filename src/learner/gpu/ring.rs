@@ -63,6 +63,8 @@ pub(super) struct Work<'a> {
     pub settings: &'a [Settings],
     /// How they are run.
     pub variant: Variant,
+    /// Whether the products of any two hashed features are still to be made.
+    pub pairs: bool,
     /// Whether kernels of one dispatch a step are needed.
     pub dispatched: bool,
     /// Whether the persistent kernel is.
@@ -74,7 +76,7 @@ impl Work<'_> {
         let (device, first) = (&gpu.device, &self.settings[0]);
         let penalised = self.settings.iter().any(is_penalised);
         Kernels {
-            dispatched: self.dispatched.then(|| Dispatched::compile(device, first)),
+            dispatched: self.dispatched.then(|| Dispatched::compile(device, first, self.pairs)),
             persistent: self.persistent.then(|| kernels::persistent(device, first, penalised, &self.variant)),
         }
     }

@@ -34,24 +34,32 @@ pub(super) struct Scales {
 /// # Errors
 ///
 /// Where so many entries are learned that bits of an f32 would be lost.
-pub(super) fn scales(batch: &MicroBatch, weight: &[f32]) -> Result<Scales> {
+pub(super) fn scales(batch: &MicroBatch, weight: &[f32], pairs: bool) -> Result<Scales> {
     let (mut entries, mut weighted) = (0, 0.0);
     for (ends, &weight) in batch.row_start.windows(2).zip(weight).filter(|(_, weight)| **weight != 0.0) {
-        let features = ends[1] - ends[0];
-        entries += u64::from(features);
-        weighted += f64::from(features) * f64::from(weight);
+        let features = made_of(ends[1] - ends[0], pairs);
+        entries += features;
+        weighted += features as f64 * f64::from(weight);
     }
     if entries > MOST_ENTRIES {
-        return Err(too_many(batch, entries));
+        return Err(too_many(batch, entries, pairs));
     }
     // Floats without their sign are ordered as their bits are; integers are what compilers find the maximum of fast.
     let longest = batch.value.iter().fold(0, |most, value| most.max(value.to_bits() & 0x7FFF_FFFF));
+    let longest = f64::from(f32::from_bits(longest));
+    let longest = if pairs { longest.max(longest * longest) } else { longest };
     Ok(Scales {
-        gradient: unit(above(f64::from(f32::from_bits(longest)) * weighted) - 30),
+        gradient: unit(above(longest * weighted) - 30),
         count: unit(above(weighted) - 29),
         // A rest is within half a unit, so that each of at most `entries` integers is within 2^(limb - 1).
         limb: (31 - above(entries as f64)).min(16),
     })
+}
+
+/// Features of a row of which `sent` are sent: with the products of any two, each with itself too.
+fn made_of(sent: u32, pairs: bool) -> u64 {
+    let sent = u64::from(sent);
+    if pairs { sent + sent * (sent + 1) / 2 } else { sent }
 }
 
 /// `2^exponent`, exactly.
@@ -70,9 +78,9 @@ fn above(x: f64) -> i32 {
 }
 
 /// Names a size at which rows as long as the longest of these will do.
-fn too_many(batch: &MicroBatch, entries: u64) -> Error {
+fn too_many(batch: &MicroBatch, entries: u64, pairs: bool) -> Error {
     let longest = batch.row_start.windows(2).map(|ends| ends[1] - ends[0]).max().unwrap_or(1);
-    let rows = (MOST_ENTRIES / u64::from(longest.max(1))).max(1);
+    let rows = (MOST_ENTRIES / made_of(longest.max(1), pairs)).max(1);
     Error::device(format!(
         "a micro-batch has {entries} hashed features, but the GPU adds at most {MOST_ENTRIES} without losing bits: \
          lower --batch to {rows}, or run with --device cpu"
@@ -109,7 +117,7 @@ mod tests {
             [(4096, 39, 1.0, 1.0), (4096, 39, 0.7, 1e6), (1, 1, -3e9, 2.5), (7, 1, 0.0, 0.1), (9, 3, 1e-30, 1e-3)];
         for (rows, features, value, heaviest) in shapes {
             let weight = weights(rows, heaviest);
-            let scales = scales(&batch(rows, features, value), &weight).unwrap();
+            let scales = scales(&batch(rows, features, value), &weight, false).unwrap();
             let (mut gradients, mut counts) = ([0.0; 3], [0.0; 3]);
             for &weight in &weight {
                 for k in 0..3 {
@@ -127,7 +135,7 @@ mod tests {
     #[test]
     fn a_light_record_is_kept_beside_a_heavy_one() {
         let weight = weights(4096, 1e6);
-        let scales = scales(&batch(4096, 4, 1.0), &weight).unwrap();
+        let scales = scales(&batch(4096, 4, 1.0), &weight, false).unwrap();
         for x in [0.25f32, 1.0, 0.123_456_79, 1e6, 999_999.94] {
             for unit in [scales.count, scales.gradient] {
                 let [a, b, c] = cut(x, unit, scales.limb).map(f64::from);
@@ -143,19 +151,19 @@ mod tests {
         let (rows, features) = (1 << 11, 1 << 11);
         let full = batch(rows, features, 1.0);
         let mut weight = vec![1.0; rows];
-        let error = scales(&full, &weight).unwrap_err();
+        let error = scales(&full, &weight, false).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Device);
         assert!(error.to_string().contains("lower --batch to 2047,"), "{error}");
         // What is not learned has no gradient.
         weight[0] = 0.0;
-        let scales = scales(&full, &weight).unwrap();
+        let scales = scales(&full, &weight, false).unwrap();
         // 2^22 gradients within 2^30 units leave 8 bits for each, and two limbs follow.
         assert_eq!((scales.gradient, scales.limb), (-8, 9));
     }
 
     #[test]
     fn nothing_to_learn_has_scales_too() {
-        let scales = scales(&batch(0, 0, 0.0), &[]).unwrap();
+        let scales = scales(&batch(0, 0, 0.0), &[], false).unwrap();
         assert_eq!(scales, Scales { gradient: -30, count: -29, limb: 16 });
     }
 

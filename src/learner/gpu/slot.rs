@@ -14,7 +14,7 @@ use super::plan::{Plan, Run, Sections};
 use super::variant::Upload;
 use super::weights::Weights;
 use crate::error::{Error, Result};
-use crate::examples::{MicroBatch, Scored};
+use crate::examples::{LANES, MicroBatch, Scored};
 
 /// Micro-batches of a submit, at most.
 pub const GROUP: usize = 32;
@@ -96,6 +96,8 @@ pub(super) struct Entry {
     pub version: u64,
     /// Whether there is anything to learn.
     pub learns: bool,
+    /// Whether the products of any two of its hashed features are still to be made.
+    pub pairs: bool,
     /// The blocks in which it goes through the persistent kernel, if it does.
     pub blocks: Option<Blocks>,
 }
@@ -398,7 +400,8 @@ fn dispatch(
     run(&kernels.dense, &bound.dense, (plan.width + 1).div_ceil(COLUMNS));
     if plan.entries > 0 {
         run(&kernels.spread, &bound.spread, plan.rows.div_ceil(ROWS));
-        run(&kernels.hashed, &bound.hashed, plan.entries.div_ceil(ENTRIES));
+        let lanes = if entry.pairs { plan.rows * LANES as u32 } else { plan.entries };
+        run(&kernels.hashed, &bound.hashed, lanes.div_ceil(ENTRIES));
     }
 }
 
@@ -516,7 +519,7 @@ impl Bound {
             predict: bind(&kernels.predict, &[data, data, data, dense_slots, table, scored, residual]),
             dense: bind(&kernels.dense, &[data, data, residual, dense_slots]),
             spread: bind(&kernels.spread, &[data, data, data, residual, high, low, count_rest]),
-            hashed: bind(&kernels.hashed, &[data, data, table, high, low, count_rest]),
+            hashed: bind(&kernels.hashed, &[data, data, table, high, low, count_rest, data]),
         });
         let persistent = kernels
             .persistent
