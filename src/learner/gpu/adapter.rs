@@ -105,8 +105,14 @@ impl Adapter {
 
     /// Opens it with the largest buffers it has: how many features a micro-batch will hold is not known beforehand.
     pub(super) fn open(&self) -> Result<Device> {
+        self.open_with(wgpu::Features::empty())
+    }
+
+    /// Opens it with those of `features` that it has.
+    pub(super) fn open_with(&self, features: wgpu::Features) -> Result<Device> {
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("tidemill"),
+            required_features: features & self.adapter.features(),
             required_limits: limits(&self.adapter.limits()),
             ..Default::default()
         };

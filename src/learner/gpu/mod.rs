@@ -10,6 +10,7 @@ pub mod counters;
 mod fault;
 pub mod kernels;
 pub mod plan;
+pub mod probe;
 mod ring;
 mod scale;
 mod slot;
