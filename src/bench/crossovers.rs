@@ -50,7 +50,10 @@ fn crossover(cells: &[Cell], gpu: &DeviceInfo, shape: &'static str, update: Upda
         cells.iter().filter(is_there).filter_map(Cell::measured).map(|found| found.records_per_s).reduce(f64::max)
     };
     let ratio = |&size: &usize| Some((size, rates(size, true)? / rates(size, false)?));
-    let ratios: Vec<(usize, f64)> = sizes.iter().filter_map(ratio).collect();
+    let mut ratios: Vec<(usize, f64)> = sizes.iter().filter_map(ratio).collect();
+    if along != Along::Batch && ratios.iter().all(|&(learners, _)| learners == 1) {
+        ratios.clear(); // one learner alone tells nothing of several
+    }
     Crossover {
         device: gpu.id.clone(),
         software: gpu.software,

@@ -3,8 +3,6 @@
 //! The full product has every size of a micro-batch with every number of learners. By default one of the two is varied
 //! at a time: all micro-batches for one learner, all numbers of learners for two micro-batches.
 
-use std::fmt;
-
 use serde::Serialize;
 
 use crate::learner::made_up::Kind;
@@ -108,11 +106,10 @@ pub fn rule(update: Update) -> &'static str {
     }
 }
 
-impl fmt::Display for Case {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, batch, learners, update, .. } = self;
-        write!(f, "{name}, micro-batches of {batch}, {learners} learner{}", if *learners == 1 { "" } else { "s" })?;
-        write!(f, ", --update {}", rule(*update))
+impl Case {
+    /// Whether what is made up for it is the same.
+    pub fn shares_with(&self, other: &Self) -> bool {
+        (self.name, self.batch) == (other.name, other.batch)
     }
 }
 

@@ -97,7 +97,9 @@ fn cells(
         if stop.is_requested() {
             return Err(Error::new(ErrorKind::Interrupted, "stopped before everything was measured"));
         }
-        tell(&format!("{} of {}: {case}", at + 1, plan.cases.len()));
+        if at == 0 || !case.shares_with(&plan.cases[at - 1]) {
+            tell(&format!("{}, micro-batches of {}", case.name, case.batch));
+        }
         let is_late = started.elapsed() > plan.all.mul_f64(PATIENCE);
         cells.extend(cells_of(devices, case, plan.slice, is_late, roof, &mut ready));
     }

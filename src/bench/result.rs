@@ -80,7 +80,7 @@ pub struct DeviceInfo {
 /// What the machine does at best.
 #[derive(Debug, Default, Serialize)]
 pub struct Rooflines {
-    /// Memory copied by one thread, each byte counted once.
+    /// Memory copied by one thread, bytes read and bytes written both counted.
     pub memory_copy_gb_per_s: Option<f64>,
     /// Each GPU.
     pub gpus: Vec<GpuRoofline>,

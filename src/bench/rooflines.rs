@@ -55,6 +55,7 @@ fn texts(extent: Extent) -> Vec<(Vec<&'static str>, Text)> {
     seen.into_iter().map(text).collect()
 }
 
+/// Bytes read and bytes written both count: memory has to carry both.
 fn memory(time: Duration) -> Option<f64> {
     let (from, mut to) = (vec![1_u8; COPIED], vec![0_u8; COPIED]);
     let copy = || {
@@ -62,7 +63,7 @@ fn memory(time: Duration) -> Option<f64> {
         black_box(&mut to);
         Ok(())
     };
-    median(time, copy).ok().map(|taken| COPIED as f64 / taken / 1e9)
+    median(time, copy).ok().map(|taken| 2.0 * COPIED as f64 / taken / 1e9)
 }
 
 fn gpu(id: &str, adapter: &Adapter, time: Duration) -> GpuRoofline {

@@ -47,7 +47,7 @@ fn rooflines(report: &Report) -> String {
     let mut out = String::from("\nrooflines, measured in the same run\n");
     let roof = &report.rooflines;
     let mut line = |what: &str, figure: String| out.push_str(&format!("  {what:<44} {figure}\n"));
-    line("memory copied by one thread", format!("{} GB/s", figure(roof.memory_copy_gb_per_s)));
+    line("memory copied by one thread, read and written", format!("{} GB/s", figure(roof.memory_copy_gb_per_s)));
     for gpu in &roof.gpus {
         let software = report.device(&gpu.device).is_some_and(|device| device.software);
         let device = format!("{}{}", gpu.device, if software { " (software)" } else { "" });
@@ -127,10 +127,14 @@ fn crossovers(report: &Report) -> String {
     if report.crossovers.is_empty() {
         out.push_str("  none to tell: a CPU and a GPU have to be measured for that\n");
     }
-    for crossover in &report.crossovers {
+    let (open, told): (Vec<_>, Vec<_>) = report.crossovers.iter().partition(|crossover| crossover.compared == 0);
+    for crossover in told {
         let device = format!("{}{}", crossover.device, if crossover.software { " (software)" } else { "" });
         let case = format!("{}, {}, {}", crossover.shape, rule(crossover.update), along(crossover));
         out.push_str(&format!("  {device:<17} {case:<52} {}\n", verdict(crossover)));
+    }
+    if !open.is_empty() {
+        out.push_str(&format!("  {} more are open, since their cells were skipped\n", open.len()));
     }
     if report.has_software() {
         out.push_str(&format!("  ({SOFTWARE}: no crossover of a software adapter says anything of a GPU)\n"));
