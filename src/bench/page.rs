@@ -66,13 +66,13 @@ fn crossovers(report: &Report) -> String {
         vec![
             shape,
             rule(crossover.update).to_owned(),
-            along(crossover),
             verdict(crossover),
+            along(crossover),
             label(report, &crossover.device),
         ]
     };
     let rows: Vec<_> = told.iter().map(row).collect();
-    let head = [("shape", Text), ("update", Text), ("varied", Text), ("the GPU wins", Text), ("device", Text)];
+    let head = [("shape", Text), ("update", Text), ("the GPU wins", Text), ("varied", Text), ("device", Text)];
     let mut out = table(&head, &rows);
     if !open.is_empty() {
         out.push_str(&paragraph(&format!("{} more are open: their cells were skipped, see below.", open.len())));

@@ -11,7 +11,7 @@ const VALUES: u64 = 30_000;
 /// Records that are made where they are wanted in turn: so many that they come out of memory as new ones would.
 const RECORDS: usize = 1 << 16;
 /// Bytes that are made of wide records.
-const BYTES: usize = 32 << 20;
+const BYTES: usize = 16 << 20;
 
 /// The shape of a stream of micro-batches.
 ///

@@ -11,6 +11,7 @@ pub mod gpu;
 pub mod made_up;
 pub mod model;
 pub mod optimizer;
+mod race;
 mod warm_start;
 
 use crate::error::Result;

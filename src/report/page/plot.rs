@@ -11,7 +11,7 @@ use super::ticks::{Scale, name};
 const WIDTH: f64 = 360.0;
 const HEIGHT: f64 = 240.0;
 const LEFT: f64 = 44.0;
-const RIGHT: f64 = 12.0;
+const RIGHT: f64 = 20.0;
 const TOP: f64 = 22.0;
 const BOTTOM: f64 = 38.0;
 
@@ -119,11 +119,14 @@ impl Area {
     }
 
     fn draw_axes(&self, plot: &Plot, out: &mut String) {
-        let marks =
-            |axis: &Axis, range| if axis.marks.is_empty() { axis.scale.ticks(range) } else { axis.marks.clone() };
+        // Marks that are named are values that there are, so they are told in full.
+        let marks = |axis: &Axis, range| match axis.marks.is_empty() {
+            true => axis.scale.ticks(range).into_iter().map(|tick| (tick, name(tick))).collect(),
+            false => axis.marks.iter().map(|&tick| (tick, tick.to_string())).collect::<Vec<_>>(),
+        };
         let (right, bottom) = (WIDTH - RIGHT, HEIGHT - BOTTOM);
-        for tick in marks(&plot.y, self.y) {
-            let (y, text) = (self.down(plot, tick), name(tick));
+        for (tick, text) in marks(&plot.y, self.y) {
+            let y = self.down(plot, tick);
             out.push_str(&format!("<path class=\"grid\" d=\"M{LEFT} {y:.1}H{right}\"/>"));
             out.push_str(&format!(
                 "<text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{text}</text>\n",
@@ -131,8 +134,8 @@ impl Area {
                 y + 4.0
             ));
         }
-        for tick in marks(&plot.x, self.x) {
-            let (x, text) = (self.across(plot, tick), name(tick));
+        for (tick, text) in marks(&plot.x, self.x) {
+            let x = self.across(plot, tick);
             out.push_str(&format!("<path class=\"grid\" d=\"M{x:.1} {bottom}v4\"/>"));
             out.push_str(&format!("<text x=\"{x:.1}\" y=\"{}\" text-anchor=\"middle\">{text}</text>\n", bottom + 16.0));
         }
@@ -202,7 +205,7 @@ mod tests {
         assert_eq!(points[1].0, WIDTH - RIGHT);
         assert!(points.iter().all(|&(_, y)| (TOP..=HEIGHT - BOTTOM).contains(&y)), "{points:?}");
         assert!(points[0].1 > points[1].1, "more is further up");
-        assert!(["64", "256", "1.02 k"].iter().all(|mark| html.contains(&format!(">{mark}</text>"))));
+        assert!(["64", "256", "1024"].iter().all(|mark| html.contains(&format!(">{mark}</text>"))));
     }
 
     #[test]

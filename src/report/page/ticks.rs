@@ -90,7 +90,7 @@ fn round_up(x: f64) -> f64 {
 fn of_decades(low: f64, high: f64) -> Vec<f64> {
     let (first, decades) = (power_of_ten(low).log10().round() as i32, (high / low).log10());
     let every = (decades / 6.0).ceil().max(1.0) as usize;
-    let factors = if decades <= 2.0 { &ROUND[..] } else { &ROUND[..1] };
+    let factors = if decades <= 2.5 { &ROUND[..] } else { &ROUND[..1] };
     let powers = (first..=first + decades as i32 + 1).step_by(every);
     let ticks = powers.flat_map(|power| factors.iter().map(move |factor| factor * 10f64.powi(power)));
     ticks.filter(|tick| (low * (1.0 - 1e-9)..=high * (1.0 + 1e-9)).contains(tick)).collect()
