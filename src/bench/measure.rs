@@ -83,6 +83,20 @@ impl Lane {
         Self { state: Err(reason) }
     }
 
+    /// Learns so many micro-batches in a row and gives the time until the last one is done.
+    ///
+    /// # Errors
+    /// Why there is no contestant, or how it failed.
+    pub fn steps(&mut self, steps: u64) -> std::result::Result<Duration, String> {
+        let started = Instant::now();
+        self.run(|contest| {
+            (0..steps).try_for_each(|_| contest.step())?;
+            contest.contestant.finish()?;
+            contest.take_back()
+        });
+        self.state.as_ref().map(|_| started.elapsed()).map_err(String::clone)
+    }
+
     /// What the contestant did.
     ///
     /// # Errors
