@@ -288,7 +288,8 @@ mod tests {
             (found.records_per_s_low, found.records_per_s, found.records_per_s_high),
             (1024.0, 10_240.0, 20_480.0)
         );
-        assert_eq!((found.latency_p50_us, found.latency_p99_us), (100.0, 198.0));
+        let latencies = [found.latency_p50_us, found.latency_p99_us].map(f64::round);
+        assert_eq!((latencies, found.latency_samples), ([100.0, 198.0], 200));
         assert_eq!((found.steps, found.step_us, found.percent_of_parse), (51, 1e5, Some(50.0)));
         assert_eq!(found.gb_per_s, 10_240.0 * 32.0 * 4.0 / 1e9);
         assert!((found.percent_of_bandwidth.unwrap() - 13.1072).abs() < 1e-9);
