@@ -58,4 +58,6 @@ pub mod engine;
 pub mod pipeline;
 pub mod verify;
 
+pub mod bench;
+
 pub mod cli;

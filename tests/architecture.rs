@@ -20,7 +20,7 @@ const LEVELS: [&[&str]; 15] = [
     &["report", "config", "checkpoint"],
     &["engine"],
     &["pipeline"],
-    &["verify"],
+    &["verify", "bench"],
     &["cli"],
     &["lib", "main"],
 ];
@@ -138,8 +138,8 @@ fn only_main_ends_the_process() {
 }
 
 #[test]
-fn only_the_pipeline_and_the_choice_of_a_device_read_a_clock() {
-    let may = |file: &File| file.stage() == "pipeline" || file.name == "learner/device.rs";
+fn only_the_pipeline_the_bench_and_the_choice_of_a_device_read_a_clock() {
+    let may = |file: &File| matches!(file.stage(), "pipeline" | "bench") || file.name == "learner/race.rs";
     fail_on(places(&["Instant::now", "SystemTime"], may));
     fail_on(places(&["SystemTime"], |_| false));
 }

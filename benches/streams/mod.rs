@@ -1,8 +1,7 @@
-//! What the benches read: seeded text in the shapes of well-known data, the chunks it is cut into, and micro-batches
-//! that are ready to be learned. The same arguments give the same bytes.
+//! What the benches read: seeded text in the shapes of well-known data, and the chunks it is cut into. The same arguments
+//! give the same bytes.
 #![allow(dead_code, reason = "every bench takes its part")]
 
-pub mod batches;
 pub mod sparse;
 
 use std::io::Write;

@@ -1,5 +1,6 @@
 //! The command line: one file a command. The only place that prints, with the report's progress.
 
+mod bench;
 mod check;
 mod devices;
 mod generate;
@@ -42,6 +43,8 @@ enum Command {
     VerifyResume(verify_resume::VerifyResumeArgs),
     /// List the devices that can learn, and their limits
     Devices,
+    /// Measure what every device of this machine does, and from where on a GPU is worth it
+    Bench(bench::BenchArgs),
 }
 
 /// What the user sees while a command runs.
@@ -65,6 +68,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Inspect(args) => inspect::run(&args),
         Command::VerifyResume(args) => verify_resume::run(args),
         Command::Devices => devices::run(),
+        Command::Bench(args) => bench::run(&args),
     }
 }
 

@@ -2,26 +2,19 @@
 //! reason for it.
 //!
 //! A GPU that was asked for is never replaced by the CPU at the start; one that fails under way is, and says so (see
-//! [`super::failover`]). Under `auto` both are measured on a made-up stream, which is the one use of a clock below the
-//! pipeline: a rate cannot be known otherwise.
+//! [`super::failover`]). Under `auto` both are measured on a made-up stream (see `race.rs`).
 
 use std::fmt;
 use std::str::FromStr;
-use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
 use super::failover::{Failover, Fallback, most_logged};
 use super::gpu::{Adapter, AdapterSummary, Wanted};
-use super::{Learner, Model, Settings, Update, cpu, gpu};
+use super::made_up::Kind;
+use super::race::{Rates, race};
+use super::{Learner, Model, Settings, cpu, gpu};
 use crate::error::{Error, Result};
-use crate::examples::{MicroBatch, stride};
-
-/// How long each backend runs before it is measured, and then while it is.
-const WARM_UP: Duration = Duration::from_millis(30);
-const MEASURED: Duration = Duration::from_millis(100);
-/// Hashed features of a made-up record; how many the stream will have is not known yet.
-const MADE_UP_FEATURES: usize = 8;
 
 /// `--device`.
 ///
@@ -70,12 +63,12 @@ pub struct Opened {
     pub why: String,
 }
 
-/// Opens a backend on a model.
+/// Opens a backend on a model; records have about so many hashed `features`, by which `auto` makes up its own.
 ///
 /// # Errors
 ///
-/// Where a GPU was asked for and there is none, it cannot hold the model, or it cannot learn record by record.
-pub fn open(choice: &DeviceChoice, model: Model, settings: Settings) -> Result<Opened> {
+/// Where a GPU was asked for and there is none, or it cannot hold the model.
+pub fn open(choice: &DeviceChoice, model: Model, settings: Settings, features: usize) -> Result<Opened> {
     match choice {
         DeviceChoice::Cpu => Ok(open_cpu(model, settings, "asked for")),
         DeviceChoice::Gpu(name) => {
@@ -83,7 +76,7 @@ pub fn open(choice: &DeviceChoice, model: Model, settings: Settings) -> Result<O
             let prepared = gpu::prepare(&adapter, &model, settings)?;
             Ok(as_gpu(prepared, &adapter.name(), model, settings, "asked for"))
         }
-        DeviceChoice::Auto => Ok(open_faster(model, settings)),
+        DeviceChoice::Auto => Ok(open_faster(model, settings, features)),
     }
 }
 
@@ -117,12 +110,9 @@ fn guarded(on_gpu: Box<dyn Learner + Send>, model: Model, settings: Settings) ->
 
 /// Measures only where the answer is open: no driver is touched for a job that the CPU does anyway. It never fails:
 /// where the GPU cannot be used, the CPU can.
-fn open_faster(model: Model, settings: Settings) -> Opened {
+fn open_faster(model: Model, settings: Settings, features: usize) -> Opened {
     if settings.frozen {
         return open_cpu(model, settings, "predicting alone is not worth a transfer");
-    }
-    if settings.update == Update::Record {
-        return open_cpu(model, settings, "record-by-record updates run on the CPU");
     }
     let adapter = match gpu::adapter::find(Wanted::Best) {
         Ok(adapter) if adapter.is_software() => {
@@ -132,7 +122,7 @@ fn open_faster(model: Model, settings: Settings) -> Opened {
         Ok(adapter) => adapter,
         Err(_) => return open_cpu(model, settings, "no GPU was found"),
     };
-    let rates = compare(&adapter, &model, settings);
+    let rates = compare(&adapter, &model, settings, features);
     open_by(rates, &adapter.name(), model, settings, |model| gpu::prepare(&adapter, model, settings))
 }
 
@@ -148,7 +138,7 @@ fn open_by(
         Ok(rates) => rates,
         Err(error) => return open_cpu(model, settings, unusable(adapter, &error)),
     };
-    if rates.gpu <= rates.cpu {
+    if rates.ratio <= 1.0 {
         return open_cpu(model, settings, rates.to_string());
     }
     match prepare(&model) {
@@ -163,72 +153,12 @@ fn unusable(adapter: &str, error: &Error) -> String {
     format!("{adapter} cannot be used: {}", words.join(" "))
 }
 
-/// Records a second of both backends.
-struct Rates {
-    cpu: f64,
-    gpu: f64,
-}
-
-impl fmt::Display for Rates {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { cpu, gpu } = self;
-        write!(f, "measured {gpu:.3e} records/s on the GPU and {cpu:.3e} on the CPU on made-up micro-batches")
-    }
-}
-
-/// Runs both backends on the same made-up micro-batch, from a blank model of the same shape.
-fn compare(adapter: &Adapter, model: &Model, settings: Settings) -> Result<Rates> {
+/// Runs both backends on the same made-up micro-batches, from blank models of the same shape.
+fn compare(adapter: &Adapter, model: &Model, settings: Settings, features: usize) -> Result<Rates> {
     let blank = || Model::new(model.shape(), model.optimizer, model.penalty);
-    let batch = made_up(model.numeric, settings.batch);
-    let cpu = measure(&mut cpu::open(blank(), settings), &batch)?;
-    let gpu = measure(&mut gpu::open(adapter, blank(), settings)?, &batch)?;
-    Ok(Rates { cpu, gpu })
-}
-
-fn measure(learner: &mut dyn Learner, batch: &MicroBatch) -> Result<f64> {
-    run_for(learner, batch, WARM_UP)?;
-    let start = Instant::now();
-    let records = run_for(learner, batch, MEASURED)?;
-    Ok(records as f64 / start.elapsed().as_secs_f64())
-}
-
-/// Learns a micro-batch again and again; gives the records learned.
-fn run_for(learner: &mut dyn Learner, batch: &MicroBatch, time: Duration) -> Result<usize> {
-    let start = Instant::now();
-    let mut records = 0;
-    while records == 0 || start.elapsed() < time {
-        learner.learn(batch.clone())?;
-        records += batch.rows;
-        drain(learner)?;
-    }
-    learner.finish()?;
-    drain(learner)?;
-    Ok(records)
-}
-
-fn drain(learner: &mut dyn Learner) -> Result<()> {
-    while let Some(scored) = learner.next_scored()? {
-        learner.recycle(scored);
-    }
-    Ok(())
-}
-
-/// A micro-batch with the shape of the job's; hashes are spread over the table by Knuth's multiplier.
-fn made_up(numeric: usize, rows: usize) -> MicroBatch {
-    let rows = rows.max(1);
-    let mut batch = MicroBatch::default();
-    batch.clear();
-    batch.rows = rows;
-    let width = stride(numeric);
-    let number = |k: usize| if k % width < numeric { (k % 7) as f32 / 3.0 - 1.0 } else { 0.0 };
-    batch.dense = (0..rows * width).map(number).collect();
-    batch.row_start = (0..=rows).map(|row| (row * MADE_UP_FEATURES) as u32).collect();
-    batch.hash = (0..rows * MADE_UP_FEATURES).map(|k| (k as u32).wrapping_mul(2_654_435_761)).collect();
-    batch.value = vec![1.0; rows * MADE_UP_FEATURES];
-    batch.label = (0..rows).map(|row| (row % 2) as f32).collect();
-    batch.weight = vec![1.0; rows];
-    batch.record = (1..=rows as u64).collect();
-    batch
+    let mut on_gpu = gpu::open(adapter, blank(), settings)?;
+    let kind = Kind { shape: model.shape(), features };
+    race(&mut cpu::open(blank(), settings), &mut on_gpu, &kind, settings.batch)
 }
 
 impl FromStr for DeviceChoice {
@@ -275,7 +205,7 @@ impl From<DeviceChoice> for String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::learner::{Optimizer, Penalty, Shape};
+    use crate::learner::{Optimizer, Penalty, Shape, Update};
 
     const SETTINGS: Settings = Settings {
         update: Update::Batch,
@@ -285,6 +215,9 @@ mod tests {
         hash_bits: 10,
         frozen: false,
     };
+
+    /// A GPU that is twice as fast.
+    const TWICE: Rates = Rates { cpu: 1.0, gpu: 2.0, ratio: 2.0 };
 
     fn blank() -> Model {
         Model::new(Shape { numeric: 5, hash_bits: 10 }, SETTINGS.optimizer, SETTINGS.penalty)
@@ -304,25 +237,29 @@ mod tests {
 
     #[test]
     fn auto_takes_the_cpu_for_what_only_the_cpu_does() {
-        let record = Settings { update: Update::Record, ..SETTINGS };
-        let opened = open(&DeviceChoice::Auto, blank(), record).unwrap();
-        assert!(opened.device.starts_with("cpu") && opened.why.contains("record-by-record"), "{}", opened.why);
-        let opened = open(&DeviceChoice::Auto, blank(), Settings { frozen: true, ..SETTINGS }).unwrap();
-        assert!(opened.device.starts_with("cpu"), "{}", opened.why);
+        for update in [Update::Record, Update::Batch] {
+            let frozen = Settings { frozen: true, update, ..SETTINGS };
+            let opened = open(&DeviceChoice::Auto, blank(), frozen, 8).unwrap();
+            assert!(opened.device.starts_with("cpu") && opened.why.contains("predicting"), "{}", opened.why);
+        }
     }
 
     #[test]
     fn auto_says_why_and_never_takes_a_software_adapter() {
-        let opened = open(&DeviceChoice::Auto, blank(), SETTINGS).unwrap();
-        assert!(!opened.why.is_empty() && !opened.why.contains('\n'));
-        if list().iter().all(|adapter| adapter.kind == "software") {
-            assert!(opened.device.starts_with("cpu"), "{}: {}", opened.device, opened.why);
+        let is_software = list().iter().all(|adapter| adapter.kind == "software");
+        for update in [Update::Record, Update::Batch] {
+            let opened = open(&DeviceChoice::Auto, blank(), Settings { update, ..SETTINGS }, 8).unwrap();
+            assert!(!opened.why.is_empty() && !opened.why.contains('\n'));
+            if is_software {
+                assert!(opened.device.starts_with("cpu"), "{}: {}", opened.device, opened.why);
+                assert!(!opened.why.contains("measured"), "{}", opened.why);
+            }
         }
     }
 
     #[test]
     fn auto_takes_the_cpu_where_the_gpu_fails() {
-        let fast = || Ok(Rates { cpu: 1.0, gpu: 2.0 });
+        let fast = || Ok(TWICE);
         let broken = |_: &Model| Err(Error::device("the GPU is\n  out of memory"));
         let why = "Anvil cannot be used: the GPU is out of memory";
         let opened = open_by(fast(), "Anvil", blank(), SETTINGS, broken);
@@ -337,30 +274,38 @@ mod tests {
     fn auto_takes_the_gpu_where_it_is_faster_and_opens() {
         let Ok(adapter) = gpu::adapter::find(Wanted::Best) else { return eprintln!("skipped: no adapter") };
         let prepare = |model: &Model| gpu::prepare(&adapter, model, SETTINGS);
-        let mut opened = open_by(Ok(Rates { cpu: 1.0, gpu: 2.0 }), &adapter.name(), blank(), SETTINGS, prepare);
+        let mut opened = open_by(Ok(TWICE), &adapter.name(), blank(), SETTINGS, prepare);
         assert!(opened.device.starts_with("gpu") && opened.why.starts_with("measured"), "{}", opened.why);
         assert_eq!(opened.learner.model().unwrap(), blank());
     }
 
     #[test]
     fn a_gpu_that_was_asked_for_is_never_replaced() {
-        let record = Settings { update: Update::Record, ..SETTINGS };
-        let refused = |choice: &str, settings| match open(&choice.parse().unwrap(), blank(), settings) {
+        let refused = |choice: &str, settings| match open(&choice.parse().unwrap(), blank(), settings, 8) {
             Ok(opened) => panic!("opened {}", opened.device),
             Err(error) => error.to_string(),
         };
-        assert!(refused("gpu", record).contains("--update batch"));
         let message = refused("gpu:no such adapter", SETTINGS);
         assert!(message.contains("no GPU"), "{message}");
     }
 
     #[test]
+    fn auto_takes_the_cpu_where_the_gpu_is_no_faster() {
+        for ratio in [0.3, 1.0] {
+            let opened = open_by(Ok(Rates { ratio, ..TWICE }), "Anvil", blank(), SETTINGS, |_| {
+                unreachable!("a GPU that has lost is not opened")
+            });
+            assert!(opened.device.starts_with("cpu") && opened.why.starts_with("measured"), "{}", opened.why);
+        }
+    }
+
+    #[test]
     fn both_backends_can_be_measured() {
-        let batch = made_up(5, 50);
-        assert!(measure(&mut cpu::open(blank(), SETTINGS), &batch).unwrap() > 0.0);
-        if let Ok(adapter) = gpu::adapter::find(Wanted::Best) {
-            let rates = compare(&adapter, &blank(), SETTINGS).unwrap();
-            assert!(rates.gpu > 0.0 && rates.cpu > 0.0, "{rates}");
+        let Ok(adapter) = gpu::adapter::find(Wanted::Best) else { return eprintln!("skipped: no adapter") };
+        for (numeric, features) in [(5, 0), (0, 3), (5, 3)] {
+            let model = Model::new(Shape { numeric, hash_bits: 10 }, SETTINGS.optimizer, SETTINGS.penalty);
+            let rates = compare(&adapter, &model, SETTINGS, features).unwrap();
+            assert!(rates.gpu > 0.0 && rates.cpu > 0.0 && rates.ratio > 0.0, "{rates}");
         }
     }
 }

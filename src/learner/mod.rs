@@ -2,15 +2,17 @@
 //!
 //! Predictions always come from weights that have not seen the record's label. It does no I/O and reads no clock.
 //! Siblings: [`cpu`] and [`gpu`], which never name each other; the choice between them is [`device::open`], and what
-//! happens when a GPU fails under way is [`failover`].
+//! happens when a GPU fails under way is [`failover`]. What is measured with is [`made_up`].
 
 pub mod cpu;
 pub mod crossing;
 pub mod device;
 pub mod failover;
 pub mod gpu;
+pub mod made_up;
 pub mod model;
 pub mod optimizer;
+mod race;
 mod warm_start;
 
 use crate::error::Result;

@@ -88,7 +88,9 @@ pub fn prepare(plan: &Plan, saved: Option<Saved>, stop: &Stop) -> Result<Prepare
         None => columns::inferred(plan, seen)?,
         Some(saved) => (columns::of_model(plan, &saved.schema, seen)?, Vec::new()),
     };
-    source.fit(seen.text(), weigh::features_of_a_record(&schema, seen));
+    let features = weigh::features_of_a_record(&schema, seen);
+    // One feature a column is what chunks are made for.
+    source.fit(seen.text(), if schema.features.is_empty() { 0 } else { features });
     source.keep(&schema.reading())?;
     let frozen = plan.settings.frozen;
     let learned = saved.as_ref().filter(|_| frozen).map(|saved| (saved.update, saved.batch));
@@ -103,7 +105,7 @@ pub fn prepare(plan: &Plan, saved: Option<Saved>, stop: &Stop) -> Result<Prepare
     };
     let settings = Settings { frozen, ..settings_of(&plan.settings, &model) };
     let first_version = model.updates;
-    let opened = device::open(&plan.device, model, settings)?;
+    let opened = device::open(&plan.device, model, settings, features)?;
     let batcher = Batcher::new(settings.batch, schema.dense_stride(), scaler, !frozen).with(online);
     let (update, batch) = learned.unwrap_or((settings.update, settings.batch));
     let settings = Settings { update, batch, ..settings };
@@ -128,7 +130,8 @@ pub fn prepare_again(plan: &Plan, checkpoint: &Checkpoint, stop: &Stop) -> Resul
     source.keep(&schema.reading())?;
     let (mut model, scaler) = fresh(&header.settings, &schema);
     state.restore(&mut model)?;
-    let opened = device::open(&resumed::device(plan, header), model, header.settings)?;
+    let features = weigh::columns_of_text(&schema);
+    let opened = device::open(&resumed::device(plan, header), model, header.settings, features)?;
     Ok(Prepared {
         source,
         head: None,

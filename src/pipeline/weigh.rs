@@ -1,34 +1,38 @@
 //! How many features a record becomes: takes the schema and the first chunk, gives the mean over a few of its records.
 //!
 //! A chunk of examples is held in memory many times over, and crosses can make a thousand features of a line of text:
-//! what follows is read in smaller chunks then. How large chunks are never shows in the results.
+//! what follows is read in smaller chunks then. How large chunks are never shows in the results. A device is chosen on
+//! made-up records of as many features.
 
 use crate::encoder::Encoder;
 use crate::encoder::label::LabelRule;
 use crate::examples::Examples;
 use crate::parser::Parser;
 use crate::record::{Chunk, Part, Records};
-use crate::schema::Schema;
+use crate::schema::{Role, Schema};
 use crate::transform::Transform;
 
 /// Records that are looked at.
 const SAMPLE: usize = 64;
 
-/// Hashed features of a record, about; 0 where there is one a column at most.
+/// Hashed features of a record, about; where no record can be looked at, one a column of text.
 pub(super) fn features_of_a_record(schema: &Schema, head: &Chunk) -> usize {
-    if schema.features.is_empty() {
-        return 0;
-    }
     let (mut records, mut examples) = (Records::default(), Examples::default());
     // What cannot be parsed is told in its place in the stream.
-    if Parser::new(schema.reading()).parse(sample_of(head), &mut records).is_err() {
-        return 0;
-    }
-    if Transform::new(schema).and_then(|transform| transform.apply(&mut records)).is_err() {
-        return 0;
+    let parsed = Parser::new(schema.reading()).parse(sample_of(head), &mut records);
+    if parsed.and_then(|()| Transform::new(schema)?.apply(&mut records)).is_err() {
+        return columns_of_text(schema);
     }
     Encoder::new(schema, LabelRule::Inferred).lenient(true).encode(&mut records, &mut examples);
-    examples.hash.len().div_ceil(examples.rows.max(1))
+    match examples.rows {
+        0 => columns_of_text(schema),
+        rows => examples.hash.len().div_ceil(rows),
+    }
+}
+
+/// Hashed features of a record that is only known by its columns.
+pub(super) fn columns_of_text(schema: &Schema) -> usize {
+    schema.of(Role::Categorical).count()
 }
 
 fn sample_of(head: &Chunk) -> Chunk {
@@ -41,7 +45,7 @@ fn sample_of(head: &Chunk) -> Chunk {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::{Column, Role};
+    use crate::schema::Column;
 
     #[test]
     fn features_are_counted_with_their_products() {
@@ -52,6 +56,8 @@ mod tests {
         let schema = Schema { columns, features, header: true, ..Schema::default() };
         let chunk = Chunk { first: true, ..Chunk::of(format!("y,t\n{}", "1,a b c\n".repeat(100)).as_bytes()) };
         assert_eq!(features_of_a_record(&schema, &chunk), 3 + 6);
-        assert_eq!(features_of_a_record(&Schema { features: Vec::new(), ..schema }, &chunk), 0);
+        let plain = Schema { features: Vec::new(), ..schema };
+        assert_eq!(features_of_a_record(&plain, &chunk), 1);
+        assert_eq!(features_of_a_record(&plain, &Chunk::default()), 1, "nothing to look at");
     }
 }

@@ -3,7 +3,7 @@
 //! A figure that is not there reads `n.a.`; nothing here goes into a file.
 
 /// What stands for a figure that would divide by zero records.
-pub(super) const NOT_AVAILABLE: &str = "n.a.";
+pub(crate) const NOT_AVAILABLE: &str = "n.a.";
 
 /// An integer with a comma between thousands.
 pub(crate) fn count(n: u64) -> String {
@@ -31,7 +31,7 @@ pub(crate) fn percent(share: f64) -> String {
 }
 
 /// A quantity with a prefix and three digits: `412 k`, `1.24 M`.
-pub(super) fn quantity(x: f64) -> String {
+pub(crate) fn quantity(x: f64) -> String {
     let prefixes = ["", " k", " M", " G", " T"];
     let (mut x, mut step) = (x, 0);
     while x >= 999.5 && step + 1 < prefixes.len() {

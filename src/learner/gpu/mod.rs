@@ -12,6 +12,7 @@ mod fault;
 pub mod kernels;
 mod links;
 pub mod plan;
+pub mod probe;
 mod ring;
 mod scale;
 pub mod setting;
