@@ -82,6 +82,7 @@ fn header() -> Header {
         first_version: 0,
         elapsed_s: 0.1,
         device: "cpu".into(),
+        leaves_pairs: false,
     }
 }
 

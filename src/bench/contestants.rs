@@ -69,7 +69,7 @@ pub fn open(device: &Device, case: &Case) -> Result<Box<dyn Contestant>> {
 }
 
 /// Why a device cannot do a case, as far as that is known before it is opened.
-pub fn refusal(device: &Device, case: &Case) -> Option<String> {
+pub fn refusal(_device: &Device, case: &Case) -> Option<String> {
     if case.learners > 1 {
         return Some("several learners at once are not built in yet".to_owned());
     }

@@ -95,6 +95,9 @@ pub struct Header {
     pub elapsed_s: f64,
     /// What learned: `cpu`, or the name of an adapter.
     pub device: String,
+    /// Whether the products of any two features are left to the learner, in what waits for its micro-batch to be full too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub leaves_pairs: bool,
 }
 
 impl Checkpoint {
@@ -292,6 +295,7 @@ pub(crate) mod tests {
             first_version: 0,
             elapsed_s: 1.5,
             device: "cpu".into(),
+            leaves_pairs: false,
         };
         let mut state = State::default();
         let mut scaler = Scaler::new(16);

@@ -31,6 +31,8 @@ pub struct Crosses {
     /// Namespaces that crosses name, by the hashes of their names.
     named: Vec<u32>,
     crosses: Vec<Cross>,
+    /// Whether the products of any two are the learner's to make.
+    leaves_pairs: bool,
 }
 
 /// One cross; namespaces by their places in [`Crosses::named`], equal ones beside each other.
@@ -84,6 +86,12 @@ impl Crosses {
         })
     }
 
+    /// Makes none, but still refuses a record that would have too many.
+    pub(super) fn leave_pairs(&mut self) {
+        self.leaves_pairs = true;
+        self.crosses.clear();
+    }
+
     /// Whether there is nothing to cross.
     pub fn is_empty(&self) -> bool {
         self.crosses.is_empty()
@@ -112,6 +120,9 @@ impl Crosses {
         value: &mut Vec<f32>,
         found: &mut Found,
     ) -> Result<(), Reason> {
+        if self.leaves_pairs && pairs::count(hash.len() - start) > MAX_FEATURES {
+            return Err(Reason::TooManyFeatures);
+        }
         let mut products = Products { hash, value, end: start + MAX_FEATURES };
         self.combinations(start, runs, found, &mut |ranges| products.combine(ranges))
     }

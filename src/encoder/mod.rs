@@ -78,6 +78,16 @@ impl Encoder {
         Self { is_lenient, aside, ..self }
     }
 
+    /// The same encoder, which leaves the products of any two features to the learner where the schema asks for no others
+    /// (see [`crate::examples::pairs`]).
+    #[must_use]
+    pub fn leaving_pairs(mut self, leaves_pairs: bool) -> Self {
+        if let (Some(features), true) = (&mut self.features, leaves_pairs) {
+            features.leave_pairs();
+        }
+        self
+    }
+
     /// Encodes `records` into `examples`, whose buffers are used again; the matrix of numbers is handed over where the
     /// learner gets it as it was parsed.
     pub fn encode(&mut self, records: &mut Records, examples: &mut Examples) {

@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::crossing::Crossing;
 use super::failover::{Failover, Fallback, most_logged};
 use super::gpu::{Adapter, AdapterSummary, Wanted};
 use super::made_up::Kind;
@@ -61,22 +62,48 @@ pub struct Opened {
     pub device: String,
     /// Why, in one line.
     pub why: String,
+    /// Whether it is to be given micro-batches without the products of any two hashed features, which it makes itself.
+    pub makes_pairs: bool,
 }
 
-/// Opens a backend on a model; records have about so many hashed `features`, by which `auto` makes up its own.
+/// What is to be learned.
+#[derive(Debug)]
+pub struct Job {
+    /// Where it starts from.
+    pub model: Model,
+    /// How.
+    pub settings: Settings,
+    /// Hashed features of a record, about; `auto` makes up its own by it.
+    pub features: usize,
+    /// Who makes the products of any two hashed features.
+    pub pairs: Pairs,
+}
+
+/// Who makes the products of any two hashed features of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pairs {
+    /// Nobody behind the encoder.
+    Made,
+    /// The learner, if it would rather; else the encoder.
+    Welcome,
+    /// The learner, whatever it is: the encoder has left them out.
+    LeftOut,
+}
+
+/// Opens a backend.
 ///
 /// # Errors
 ///
 /// Where a GPU was asked for and there is none, or it cannot hold the model.
-pub fn open(choice: &DeviceChoice, model: Model, settings: Settings, features: usize) -> Result<Opened> {
+pub fn open(choice: &DeviceChoice, job: Job) -> Result<Opened> {
     match choice {
-        DeviceChoice::Cpu => Ok(open_cpu(model, settings, "asked for")),
+        DeviceChoice::Cpu => Ok(open_cpu(job, "asked for")),
         DeviceChoice::Gpu(name) => {
             let adapter = gpu::adapter::find(name.as_deref().map_or(Wanted::Best, Wanted::Named))?;
-            let prepared = gpu::prepare(&adapter, &model, settings)?;
-            Ok(as_gpu(prepared, &adapter.name(), model, settings, "asked for"))
+            let prepared = prepare(&adapter, &job)?;
+            Ok(as_gpu(prepared, &adapter.name(), job, "asked for"))
         }
-        DeviceChoice::Auto => Ok(open_faster(model, settings, features)),
+        DeviceChoice::Auto => Ok(open_faster(job)),
     }
 }
 
@@ -85,8 +112,14 @@ pub fn list() -> Vec<AdapterSummary> {
     gpu::adapter::list()
 }
 
-fn open_cpu(model: Model, settings: Settings, why: impl Into<String>) -> Opened {
-    Opened { learner: Box::new(cpu::open(model, settings)), device: cpu_name(), why: why.into() }
+fn open_cpu(job: Job, why: impl Into<String>) -> Opened {
+    let makes_pairs = job.pairs == Pairs::LeftOut;
+    Opened { learner: on_cpu(job.model, job.settings, makes_pairs), device: cpu_name(), why: why.into(), makes_pairs }
+}
+
+fn on_cpu(model: Model, settings: Settings, makes_pairs: bool) -> Box<dyn Learner + Send> {
+    let learner = cpu::open(model, settings);
+    if makes_pairs { Box::new(Crossing::new(learner)) } else { Box::new(learner) }
 }
 
 fn cpu_name() -> String {
@@ -96,54 +129,67 @@ fn cpu_name() -> String {
     }
 }
 
-fn as_gpu(prepared: gpu::Prepared, adapter: &str, model: Model, settings: Settings, why: impl Into<String>) -> Opened {
-    let learner = guarded(Box::new(prepared.with(model.clone())), model, settings);
-    Opened { learner: Box::new(learner), device: format!("gpu: {adapter}"), why: why.into() }
+fn prepare(adapter: &Adapter, job: &Job) -> Result<gpu::Prepared> {
+    match job.gpu_makes_pairs() {
+        true => gpu::prepare_to_cross(adapter, &job.model, job.settings),
+        false => gpu::prepare(adapter, &job.model, job.settings),
+    }
+}
+
+impl Job {
+    fn gpu_makes_pairs(&self) -> bool {
+        self.pairs == Pairs::LeftOut || self.pairs == Pairs::Welcome && gpu::can_cross(&self.settings)
+    }
+}
+
+fn as_gpu(prepared: gpu::Prepared, adapter: &str, job: Job, why: impl Into<String>) -> Opened {
+    let makes_pairs = job.gpu_makes_pairs();
+    let learner = guarded(Box::new(prepared.with(job.model.clone())), job.model, job.settings, makes_pairs);
+    Opened { learner: Box::new(learner), device: format!("gpu: {adapter}"), why: why.into(), makes_pairs }
 }
 
 /// A learner on a GPU that goes on on the CPU where the GPU fails.
-fn guarded(on_gpu: Box<dyn Learner + Send>, model: Model, settings: Settings) -> Failover {
-    let on_cpu = Fallback::new(cpu_name(), move |model| Box::new(cpu::open(model, settings)));
+fn guarded(on_gpu: Box<dyn Learner + Send>, model: Model, settings: Settings, makes_pairs: bool) -> Failover {
+    let fallback = Fallback::new(cpu_name(), move |model| on_cpu(model, settings, makes_pairs));
     let most = most_logged(&model);
-    Failover::new(on_gpu, model, settings.frozen, most, on_cpu)
+    Failover::new(on_gpu, model, settings.frozen, most, fallback)
 }
 
 /// Measures only where the answer is open: no driver is touched for a job that the CPU does anyway. It never fails:
 /// where the GPU cannot be used, the CPU can.
-fn open_faster(model: Model, settings: Settings, features: usize) -> Opened {
-    if settings.frozen {
-        return open_cpu(model, settings, "predicting alone is not worth a transfer");
+fn open_faster(job: Job) -> Opened {
+    if job.settings.frozen {
+        return open_cpu(job, "predicting alone is not worth a transfer");
     }
     let adapter = match gpu::adapter::find(Wanted::Best) {
         Ok(adapter) if adapter.is_software() => {
             let why = format!("the only adapter, {}, is software", adapter.name());
-            return open_cpu(model, settings, why);
+            return open_cpu(job, why);
         }
         Ok(adapter) => adapter,
-        Err(_) => return open_cpu(model, settings, "no GPU was found"),
+        Err(_) => return open_cpu(job, "no GPU was found"),
     };
-    let rates = compare(&adapter, &model, settings, features);
-    open_by(rates, &adapter.name(), model, settings, |model| gpu::prepare(&adapter, model, settings))
+    let rates = compare(&adapter, &job);
+    open_by(rates, &adapter.name(), job, |job| prepare(&adapter, job))
 }
 
 /// Opens the faster backend, and the CPU where either the measurement or the GPU's `prepare` has failed.
 fn open_by(
     rates: Result<Rates>,
     adapter: &str,
-    model: Model,
-    settings: Settings,
-    prepare: impl FnOnce(&Model) -> Result<gpu::Prepared>,
+    job: Job,
+    prepare: impl FnOnce(&Job) -> Result<gpu::Prepared>,
 ) -> Opened {
     let rates = match rates {
         Ok(rates) => rates,
-        Err(error) => return open_cpu(model, settings, unusable(adapter, &error)),
+        Err(error) => return open_cpu(job, unusable(adapter, &error)),
     };
     if rates.ratio <= 1.0 {
-        return open_cpu(model, settings, rates.to_string());
+        return open_cpu(job, rates.to_string());
     }
-    match prepare(&model) {
-        Ok(prepared) => as_gpu(prepared, adapter, model, settings, rates.to_string()),
-        Err(error) => open_cpu(model, settings, unusable(adapter, &error)),
+    match prepare(&job) {
+        Ok(prepared) => as_gpu(prepared, adapter, job, rates.to_string()),
+        Err(error) => open_cpu(job, unusable(adapter, &error)),
     }
 }
 
@@ -154,11 +200,12 @@ fn unusable(adapter: &str, error: &Error) -> String {
 }
 
 /// Runs both backends on the same made-up micro-batches, from blank models of the same shape.
-fn compare(adapter: &Adapter, model: &Model, settings: Settings, features: usize) -> Result<Rates> {
+fn compare(adapter: &Adapter, job: &Job) -> Result<Rates> {
+    let Job { model, settings, features, .. } = job;
     let blank = || Model::new(model.shape(), model.optimizer, model.penalty);
-    let mut on_gpu = gpu::open(adapter, blank(), settings)?;
-    let kind = Kind { shape: model.shape(), features };
-    race(&mut cpu::open(blank(), settings), &mut on_gpu, &kind, settings.batch)
+    let mut on_gpu = gpu::open(adapter, blank(), *settings)?;
+    let kind = Kind { shape: model.shape(), features: *features };
+    race(&mut cpu::open(blank(), *settings), &mut on_gpu, &kind, settings.batch)
 }
 
 impl FromStr for DeviceChoice {
@@ -223,6 +270,10 @@ mod tests {
         Model::new(Shape { numeric: 5, hash_bits: 10 }, SETTINGS.optimizer, SETTINGS.penalty)
     }
 
+    fn job(settings: Settings) -> Job {
+        Job { model: blank(), settings, features: 8, pairs: Pairs::Made }
+    }
+
     #[test]
     fn every_choice_is_read_as_it_is_written() {
         for text in ["auto", "cpu", "gpu", "gpu:0", "gpu:llvmpipe", "gpu:a:b"] {
@@ -239,7 +290,7 @@ mod tests {
     fn auto_takes_the_cpu_for_what_only_the_cpu_does() {
         for update in [Update::Record, Update::Batch] {
             let frozen = Settings { frozen: true, update, ..SETTINGS };
-            let opened = open(&DeviceChoice::Auto, blank(), frozen, 8).unwrap();
+            let opened = open(&DeviceChoice::Auto, job(frozen)).unwrap();
             assert!(opened.device.starts_with("cpu") && opened.why.contains("predicting"), "{}", opened.why);
         }
     }
@@ -248,7 +299,7 @@ mod tests {
     fn auto_says_why_and_never_takes_a_software_adapter() {
         let is_software = list().iter().all(|adapter| adapter.kind == "software");
         for update in [Update::Record, Update::Batch] {
-            let opened = open(&DeviceChoice::Auto, blank(), Settings { update, ..SETTINGS }, 8).unwrap();
+            let opened = open(&DeviceChoice::Auto, job(Settings { update, ..SETTINGS })).unwrap();
             assert!(!opened.why.is_empty() && !opened.why.contains('\n'));
             if is_software {
                 assert!(opened.device.starts_with("cpu"), "{}: {}", opened.device, opened.why);
@@ -260,11 +311,11 @@ mod tests {
     #[test]
     fn auto_takes_the_cpu_where_the_gpu_fails() {
         let fast = || Ok(TWICE);
-        let broken = |_: &Model| Err(Error::device("the GPU is\n  out of memory"));
+        let broken = |_: &Job| Err(Error::device("the GPU is\n  out of memory"));
         let why = "Anvil cannot be used: the GPU is out of memory";
-        let opened = open_by(fast(), "Anvil", blank(), SETTINGS, broken);
+        let opened = open_by(fast(), "Anvil", job(SETTINGS), broken);
         assert!(opened.device.starts_with("cpu") && opened.why == why, "{}: {}", opened.device, opened.why);
-        let opened = open_by(Err(Error::device("the GPU is\n  out of memory")), "Anvil", blank(), SETTINGS, |_| {
+        let opened = open_by(Err(Error::device("the GPU is\n  out of memory")), "Anvil", job(SETTINGS), |_| {
             unreachable!("a GPU that could not be measured is not opened")
         });
         assert!(opened.device.starts_with("cpu") && opened.why == why, "{}: {}", opened.device, opened.why);
@@ -273,15 +324,15 @@ mod tests {
     #[test]
     fn auto_takes_the_gpu_where_it_is_faster_and_opens() {
         let Ok(adapter) = gpu::adapter::find(Wanted::Best) else { return eprintln!("skipped: no adapter") };
-        let prepare = |model: &Model| gpu::prepare(&adapter, model, SETTINGS);
-        let mut opened = open_by(Ok(TWICE), &adapter.name(), blank(), SETTINGS, prepare);
+        let prepare = |job: &Job| prepare(&adapter, job);
+        let mut opened = open_by(Ok(TWICE), &adapter.name(), job(SETTINGS), prepare);
         assert!(opened.device.starts_with("gpu") && opened.why.starts_with("measured"), "{}", opened.why);
         assert_eq!(opened.learner.model().unwrap(), blank());
     }
 
     #[test]
     fn a_gpu_that_was_asked_for_is_never_replaced() {
-        let refused = |choice: &str, settings| match open(&choice.parse().unwrap(), blank(), settings, 8) {
+        let refused = |choice: &str, settings| match open(&choice.parse().unwrap(), job(settings)) {
             Ok(opened) => panic!("opened {}", opened.device),
             Err(error) => error.to_string(),
         };
@@ -292,7 +343,7 @@ mod tests {
     #[test]
     fn auto_takes_the_cpu_where_the_gpu_is_no_faster() {
         for ratio in [0.3, 1.0] {
-            let opened = open_by(Ok(Rates { ratio, ..TWICE }), "Anvil", blank(), SETTINGS, |_| {
+            let opened = open_by(Ok(Rates { ratio, ..TWICE }), "Anvil", job(SETTINGS), |_| {
                 unreachable!("a GPU that has lost is not opened")
             });
             assert!(opened.device.starts_with("cpu") && opened.why.starts_with("measured"), "{}", opened.why);
@@ -304,7 +355,7 @@ mod tests {
         let Ok(adapter) = gpu::adapter::find(Wanted::Best) else { return eprintln!("skipped: no adapter") };
         for (numeric, features) in [(5, 0), (0, 3), (5, 3)] {
             let model = Model::new(Shape { numeric, hash_bits: 10 }, SETTINGS.optimizer, SETTINGS.penalty);
-            let rates = compare(&adapter, &model, SETTINGS, features).unwrap();
+            let rates = compare(&adapter, &Job { model, features, ..job(SETTINGS) }).unwrap();
             assert!(rates.gpu > 0.0 && rates.cpu > 0.0 && rates.ratio > 0.0, "{rates}");
         }
     }

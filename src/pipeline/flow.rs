@@ -85,7 +85,7 @@ pub struct Ended {
 /// # Errors
 /// The first thing in stream order after which state or outputs cannot be relied on.
 pub(super) fn run(plan: &Plan, ready: Ready<'_>, engine: &mut Engine, stop: &Stop, watch: Watch<'_>) -> Result<Ended> {
-    let Ready { source, head, schema, settings, outlet, checkpoints } = ready;
+    let Ready { source, head, schema, settings, leaves_pairs, outlet, checkpoints } = ready;
     let (checkpoints, keeper, to_keeper) = match checkpoints {
         None => (None, None, None),
         Some((every, header, store)) => {
@@ -94,7 +94,9 @@ pub(super) fn run(plan: &Plan, ready: Ready<'_>, engine: &mut Engine, stop: &Sto
         }
     };
     let (sink, writer) = outlet.split(to_keeper);
-    let (reader, ingest, Ingested { done, free_examples }) = connect(plan, source, head, schema, settings.hash_bits)?;
+    let (reader, mut ingest, Ingested { done, free_examples }) =
+        connect(plan, source, head, schema, settings.hash_bits)?;
+    ingest.encoder = ingest.encoder.leaving_pairs(leaves_pairs);
     let sequencer = Sequencer { done, free_examples, engine, sink, checkpoints, stop: stop.clone(), watch };
     let reading = in_background(move || reader.run());
     let ingesting: Vec<_> =

@@ -141,7 +141,8 @@ pub fn run(plan: &Plan, saved: Option<Saved>, stop: &Stop, observe: Observe<'_>)
     let (counts, metrics) = engine.progress();
     observe(Status { counts, metrics, elapsed: before, stages: &[], inferred: &inferred, notes: &notes });
     let checkpoints = kept.map(|kept| (kept.every, header, kept.store));
-    let ready = Ready { source, head, schema: &schema, settings, outlet, checkpoints };
+    let ready =
+        Ready { source, head, schema: &schema, settings, leaves_pairs: opened.makes_pairs, outlet, checkpoints };
     let ended = flow::run(plan, ready, &mut engine, stop, Watch { started, before, observe });
     let ended = ended.map_err(|error| match &plan.checkpoint {
         Some(checkpoint) if error.kind() != ErrorKind::ClosedPipe => with_what_is_kept(error, &checkpoint.folder),
@@ -190,5 +191,6 @@ fn header_of(plan: &Plan, prepared: &Prepared, resumed: Option<&Header>) -> Head
         first_version: prepared.first_version,
         elapsed_s: resumed.map_or(0.0, |header| header.elapsed_s),
         device: prepared.opened.device.clone(),
+        leaves_pairs: prepared.opened.makes_pairs,
     }
 }

@@ -11,12 +11,12 @@ use crate::checkpoint::{Checkpoint, Header, Store};
 use crate::config::{Every, Plan};
 use crate::encoder::label::LabelRule;
 use crate::error::Result;
-use crate::learner::device::{self, Opened};
+use crate::learner::device::{self, Job, Opened, Pairs};
 use crate::learner::{Model, Settings, Shape, Update};
 use crate::online::Online;
 use crate::record::{Chunk, Position};
 use crate::scaler::Scaler;
-use crate::schema::{Role, Schema};
+use crate::schema::{Feature, Role, Schema};
 use crate::source::chunker::Eager;
 use crate::source::{self, Reading, Source};
 
@@ -67,6 +67,8 @@ pub(super) struct Ready<'a> {
     pub head: Option<Chunk>,
     pub schema: &'a Schema,
     pub settings: Settings,
+    /// Whether the learner makes the products of any two features.
+    pub leaves_pairs: bool,
     pub outlet: Outlet,
     pub checkpoints: Option<(Every, Header, Store)>,
 }
@@ -105,7 +107,9 @@ pub fn prepare(plan: &Plan, saved: Option<Saved>, stop: &Stop) -> Result<Prepare
     };
     let settings = Settings { frozen, ..settings_of(&plan.settings, &model) };
     let first_version = model.updates;
-    let opened = device::open(&plan.device, model, settings, features)?;
+    let can_leave = !plan.names && !frozen && Feature::are_any_pairs(&schema.features);
+    let pairs = if can_leave { Pairs::Welcome } else { Pairs::Made };
+    let opened = device::open(&plan.device, Job { model, settings, features, pairs })?;
     let batcher = Batcher::new(settings.batch, schema.dense_stride(), scaler, !frozen).with(online);
     let (update, batch) = learned.unwrap_or((settings.update, settings.batch));
     let settings = Settings { update, batch, ..settings };
@@ -131,7 +135,9 @@ pub fn prepare_again(plan: &Plan, checkpoint: &Checkpoint, stop: &Stop) -> Resul
     let (mut model, scaler) = fresh(&header.settings, &schema);
     state.restore(&mut model)?;
     let features = weigh::columns_of_text(&schema);
-    let opened = device::open(&resumed::device(plan, header), model, header.settings, features)?;
+    let pairs = if header.leaves_pairs { Pairs::LeftOut } else { Pairs::Made };
+    let job = Job { model, settings: header.settings, features, pairs };
+    let opened = device::open(&resumed::device(plan, header), job)?;
     Ok(Prepared {
         source,
         head: None,

@@ -192,6 +192,16 @@ impl Part {
 }
 
 impl Feature {
+    /// Whether the only crosses among `features` are those of any with any, and nothing is added behind them.
+    pub fn are_any_pairs(features: &[Self]) -> bool {
+        let crosses: Vec<&[Vec<String>]> = features
+            .iter()
+            .filter_map(|feature| if let Self::Cross { of } = feature { Some(&of[..]) } else { None })
+            .collect();
+        let is_behind = |feature: &Self| matches!(feature, Self::Quantiles { .. });
+        matches!(crosses[..], [[pair]] if *pair == [":", ":"]) && !features.iter().any(is_behind)
+    }
+
     /// The columns that it is made of; none for a cross, which is made of namespaces.
     pub fn columns(&self) -> &[String] {
         match self {

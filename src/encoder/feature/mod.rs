@@ -208,6 +208,11 @@ impl Features {
         &self.crosses
     }
 
+    /// Leaves the products of any two features to the learner.
+    pub(super) fn leave_pairs(&mut self) {
+        self.crosses.leave_pairs();
+    }
+
     /// Makes the dense row of a record, where it is not the parsed one, and its hashed features, crosses left out.
     pub(super) fn extract(
         &self,
