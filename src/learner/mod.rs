@@ -8,6 +8,7 @@ pub mod cpu;
 pub mod device;
 pub mod failover;
 pub mod gpu;
+pub mod many;
 pub mod model;
 pub mod optimizer;
 mod warm_start;

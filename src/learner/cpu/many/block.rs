@@ -1,0 +1,128 @@
+//! A block: sixteen learners of one rule and one kind of micro-batch, side by side, with weights of their own.
+//!
+//! Places that are not taken up by a learner hold a copy of the last one, which nobody asks for.
+
+use bytemuck::Zeroable;
+use bytemuck::allocation::try_zeroed_vec;
+
+use super::lanes::{Lanes, SIDE};
+use super::losses::Losses;
+use crate::error::{Error, Result};
+use crate::learner::cpu::rows::Rows;
+use crate::learner::cpu::rule::{Parameters, Rule, with_rule};
+use crate::learner::cpu::{PADDED, Weights, batch, record};
+use crate::learner::{Model, Penalty, Settings, Shape, Update};
+
+/// Learners side by side.
+#[derive(Debug)]
+pub(super) struct Block<N> {
+    /// Their places in the list of settings, and their settings.
+    pub learners: Vec<(usize, Settings)>,
+    shape: Shape,
+    parameters: Parameters<N>,
+    dense_a: Vec<N>,
+    dense_b: Vec<N>,
+    bias: [N; 2],
+    table: Vec<[N; 2]>,
+    updates: u64,
+    learned: u64,
+    losses: Losses,
+}
+
+/// Buffers that blocks use one after the other.
+#[derive(Debug)]
+pub(super) struct Scratch<N> {
+    record: record::Scratch<N>,
+    batch: batch::Scratch<N>,
+    logit: Vec<N>,
+}
+
+impl<N> Default for Scratch<N> {
+    fn default() -> Self {
+        Self { record: record::Scratch::default(), batch: batch::Scratch::default(), logit: Vec::new() }
+    }
+}
+
+/// Whether two learners may stand side by side.
+pub(super) fn are_alike(a: &Settings, b: &Settings) -> bool {
+    let kind = |of: &Settings| (of.optimizer.name(), of.penalty == Penalty::NONE, of.update, of.batch);
+    kind(a) == kind(b)
+}
+
+impl<N: Lanes> Block<N> {
+    /// Learners that have learned nothing; there are [`SIDE`] of them at most, and at least one.
+    pub fn new(learners: Vec<(usize, Settings)>, shape: Shape) -> Result<Self> {
+        let of = |k: usize| learners[k.min(learners.len() - 1)].1;
+        let each: [_; SIDE] = std::array::from_fn(|k| Parameters::of(of(k).optimizer, of(k).penalty));
+        let parameters = Parameters::gathered(|number| N::of(std::array::from_fn(|k| number(&each[k]))));
+        let columns = shape.numeric.next_multiple_of(PADDED);
+        Ok(Self {
+            parameters,
+            dense_a: zeros(columns)?,
+            dense_b: zeros(columns)?,
+            bias: [N::splat(0.0); 2],
+            table: zeros(1 << shape.hash_bits)?,
+            updates: 0,
+            learned: 0,
+            losses: Losses::default(),
+            learners,
+            shape,
+        })
+    }
+
+    /// Takes records, in micro-batches of the block's size.
+    pub fn learn(&mut self, rows: Rows<'_>, scratch: &mut Scratch<N>) {
+        let Settings { optimizer, penalty, .. } = self.learners[0].1;
+        with_rule!(optimizer, penalty != Penalty::NONE, self.parameters, rule => self.run(rule, rows, scratch));
+    }
+
+    fn run<R: Rule<N>>(&mut self, rule: R, rows: Rows<'_>, s: &mut Scratch<N>) {
+        let Settings { update, batch, .. } = self.learners[0].1;
+        let (weights, losses) = self.weights();
+        let mut weights = weights;
+        for start in (0..rows.rows).step_by(batch) {
+            let rows = rows.part(start..(start + batch).min(rows.rows));
+            s.logit.clear();
+            match update {
+                Update::Record => record::learn(rule, &mut weights, rows, &mut s.record, &mut s.logit, losses),
+                Update::Batch => batch::learn(rule, &mut weights, rows, &mut s.batch, &mut s.logit, losses),
+            }
+        }
+    }
+
+    fn weights(&mut self) -> (Weights<'_, N>, &mut Losses) {
+        let Self { dense_a, dense_b, bias, table, updates, learned, losses, .. } = self;
+        (Weights { dense_a, dense_b, bias, table, updates, learned }, losses)
+    }
+
+    /// The loss of each learner, with its place.
+    pub fn losses(&self) -> impl Iterator<Item = (usize, f64)> {
+        let sums = self.losses.sums();
+        self.learners.iter().zip(sums).map(|((place, _), loss)| (*place, loss))
+    }
+
+    /// The model of the learner at `lane`.
+    pub fn model(&self, lane: usize) -> Model {
+        let Settings { optimizer, penalty, .. } = self.learners[lane].1;
+        let mut model = Model::new(self.shape, optimizer, penalty);
+        let one = |numbers: &N| numbers.numbers()[lane];
+        model.dense_a.iter_mut().zip(&self.dense_a).for_each(|(to, from)| *to = one(from));
+        model.dense_b.iter_mut().zip(&self.dense_b).for_each(|(to, from)| *to = one(from));
+        model.bias = self.bias.each_ref().map(one);
+        model.table.iter_mut().zip(&self.table).for_each(|(to, from)| *to = from.each_ref().map(one));
+        (model.updates, model.learned) = (self.updates, self.learned);
+        model
+    }
+}
+
+/// Zeros that take memory only once they are written to.
+fn zeros<T: Zeroable>(count: usize) -> Result<Vec<T>> {
+    try_zeroed_vec(count).map_err(|()| no_memory())
+}
+
+fn no_memory() -> Error {
+    Error::usage(
+        "there is not enough memory for the weights of all settings: sweep fewer of them at once, or hash into a \
+         smaller table with --hash-bits",
+    )
+}

@@ -1,0 +1,107 @@
+//! Many learners on the CPU: blocks of sixteen, each operation on all of a block at once.
+//!
+//! They go through the same kernels as a learner that learns alone, over wider numbers. Siblings: `lanes` (the wider
+//! numbers; `avx512` and `avx2` for machines that have these), `block` (sixteen learners), `losses` (how good they are).
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod block;
+mod lanes;
+mod losses;
+
+use super::rows::Rows;
+use crate::error::Result;
+use crate::examples::MicroBatch;
+use crate::learner::many::{Field, ManyLearners, Standing};
+use crate::learner::{Model, Settings, Shape};
+use block::{Block, Scratch, are_alike};
+use lanes::{Lanes, Plain, SIDE};
+
+/// Opens the learners of a sweep in `parts` that can learn at the same time; fewer where there are fewer blocks.
+///
+/// # Errors
+/// Not enough memory for the weights.
+pub fn open(field: &Field, parts: usize) -> Result<Vec<Box<dyn ManyLearners>>> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if std::arch::is_x86_feature_detected!("avx512f") {
+            return opened::<avx512::Wide>(field, parts);
+        }
+        if std::arch::is_x86_feature_detected!("avx2") {
+            return opened::<avx2::Wide>(field, parts);
+        }
+    }
+    opened::<Plain>(field, parts)
+}
+
+/// The widest instructions that blocks use here.
+pub fn instructions() -> Option<&'static str> {
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx512f") {
+        return Some("avx512");
+    }
+    super::instructions()
+}
+
+fn opened<N: Lanes>(field: &Field, parts: usize) -> Result<Vec<Box<dyn ManyLearners>>> {
+    let mut blocks = blocks(field);
+    let parts = parts.clamp(1, blocks.len().max(1));
+    let mut dealt: Vec<Blocks<N>> = (0..parts).map(|_| Blocks::new(field.shape)).collect();
+    for (at, learners) in blocks.drain(..).enumerate() {
+        dealt[at % parts].blocks.push(Block::new(learners, field.shape)?);
+    }
+    Ok(dealt.into_iter().map(|part| Box::new(part) as Box<dyn ManyLearners>).collect())
+}
+
+/// The settings, with their places, in blocks of those that may stand side by side.
+fn blocks(field: &Field) -> Vec<Vec<(usize, Settings)>> {
+    let mut blocks: Vec<Vec<(usize, Settings)>> = Vec::new();
+    for (place, &settings) in field.settings.iter().enumerate() {
+        let has_room = |block: &&mut Vec<(usize, Settings)>| block.len() < SIDE && are_alike(&block[0].1, &settings);
+        match blocks.iter_mut().find(has_room) {
+            Some(block) => block.push((place, settings)),
+            None => blocks.push(vec![(place, settings)]),
+        }
+    }
+    blocks
+}
+
+/// Some blocks, which learn one after the other.
+struct Blocks<N> {
+    shape: Shape,
+    blocks: Vec<Block<N>>,
+    scratch: Scratch<N>,
+}
+
+impl<N: Lanes> Blocks<N> {
+    fn new(shape: Shape) -> Self {
+        Self { shape, blocks: Vec::new(), scratch: Scratch::default() }
+    }
+}
+
+impl<N: Lanes> ManyLearners for Blocks<N> {
+    fn learn(&mut self, batch: &MicroBatch) -> Result<()> {
+        let rows = Rows::of(batch);
+        self.blocks.iter_mut().for_each(|block| block.learn(rows, &mut self.scratch));
+        Ok(())
+    }
+
+    fn standings(&mut self) -> Result<Vec<Standing>> {
+        let all = self.blocks.iter().flat_map(Block::losses);
+        Ok(all.map(|(place, loss)| Standing { place, loss }).collect())
+    }
+
+    fn model(&mut self, place: usize) -> Result<Option<Model>> {
+        Ok(self.blocks.iter().find_map(|block| {
+            let lane = block.learners.iter().position(|(at, _)| *at == place)?;
+            Some(block.model(lane))
+        }))
+    }
+
+    fn drop_out(&mut self, _places: &[usize]) -> Result<()> {
+        let _ = self.shape;
+        Ok(())
+    }
+}
