@@ -71,11 +71,14 @@ pub(super) struct Ready<'a> {
     pub checkpoints: Option<(Every, Header, Store)>,
 }
 
+/// What opens a backend on a model.
+pub(super) type Open<'a> = &'a mut dyn FnMut(Model, Settings) -> Result<Opened>;
+
 /// Opens the inputs, looks at the first chunk, and opens the backend.
 ///
 /// # Errors
 /// Inputs, columns or a device that the plan cannot be run with; a stop before there was a first chunk.
-pub fn prepare(plan: &Plan, saved: Option<Saved>, stop: &Stop) -> Result<Prepared> {
+pub(super) fn prepare(plan: &Plan, saved: Option<Saved>, stop: &Stop, open: Open<'_>) -> Result<Prepared> {
     // A model knows its columns; without one they are inferred from the first chunk.
     let eager = if saved.is_some() { Eager::Always } else { Eager::AfterFirst };
     let reading = Reading { format: plan.format, eager, fingerprints: plan.checkpoint.is_some(), chunk: source::CHUNK };
@@ -103,7 +106,7 @@ pub fn prepare(plan: &Plan, saved: Option<Saved>, stop: &Stop) -> Result<Prepare
     };
     let settings = Settings { frozen, ..settings_of(&plan.settings, &model) };
     let first_version = model.updates;
-    let opened = device::open(&plan.device, model, settings)?;
+    let opened = open(model, settings)?;
     let batcher = Batcher::new(settings.batch, schema.dense_stride(), scaler, !frozen).with(online);
     let (update, batch) = learned.unwrap_or((settings.update, settings.batch));
     let settings = Settings { update, batch, ..settings };

@@ -36,6 +36,12 @@ pub fn open(field: &Field, parts: usize) -> Result<Vec<Box<dyn ManyLearners>>> {
     opened::<Plain>(field, parts)
 }
 
+/// Bytes of weights that the learners of a sweep take where every part of their tables is touched.
+pub fn bytes(field: &Field) -> u64 {
+    let coordinates = field.shape.numeric as u64 + (1 << field.shape.hash_bits);
+    (blocks(field).len() * SIDE * size_of::<[f32; 2]>()) as u64 * coordinates
+}
+
 /// The widest instructions that blocks use here.
 pub fn instructions() -> Option<&'static str> {
     #[cfg(target_arch = "x86_64")]
