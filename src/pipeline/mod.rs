@@ -139,7 +139,7 @@ fn run_on(
     }
     let prepared = match found {
         Some(checkpoint) => start::prepare_again(plan, checkpoint, stop)?,
-        None => start::prepare(plan, saved, stop, open)?,
+        None => start::prepare_on(plan, saved, stop, open)?,
     };
     let header = header_of(plan, &prepared, found.map(|checkpoint| &checkpoint.header));
     let Prepared { source, head, schema, inferred, settings, first_version, opened, batcher } = prepared;

@@ -78,7 +78,12 @@ pub(super) type Open<'a> = &'a mut dyn FnMut(Model, Settings) -> Result<Opened>;
 ///
 /// # Errors
 /// Inputs, columns or a device that the plan cannot be run with; a stop before there was a first chunk.
-pub(super) fn prepare(plan: &Plan, saved: Option<Saved>, stop: &Stop, open: Open<'_>) -> Result<Prepared> {
+pub fn prepare(plan: &Plan, saved: Option<Saved>, stop: &Stop) -> Result<Prepared> {
+    prepare_on(plan, saved, stop, &mut |model, settings| device::open(&plan.device, model, settings))
+}
+
+/// The same on whatever `open` opens.
+pub(super) fn prepare_on(plan: &Plan, saved: Option<Saved>, stop: &Stop, open: Open<'_>) -> Result<Prepared> {
     // A model knows its columns; without one they are inferred from the first chunk.
     let eager = if saved.is_some() { Eager::Always } else { Eager::AfterFirst };
     let reading = Reading { format: plan.format, eager, fingerprints: plan.checkpoint.is_some(), chunk: source::CHUNK };

@@ -1,8 +1,9 @@
 //! Reports for people: take figures, give readable text, while a run lasts and at its end.
 //!
 //! Standard output belongs to data, so nothing here ever writes to it. Siblings: [`summary`] (the end of a run),
-//! [`progress`] (while it lasts), [`verdict`] (which stage held the others up).
+//! [`progress`] (while it lasts), [`verdict`] (which stage held the others up), [`leaderboard`] (the learners of a sweep).
 
+pub mod leaderboard;
 pub(crate) mod number;
 pub mod progress;
 pub mod summary;

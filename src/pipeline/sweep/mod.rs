@@ -1,10 +1,11 @@
 //! Many learners on one run: the stream is read, parsed, encoded and standardised once, and every learner takes the same
 //! micro-batches.
 //!
-//! Siblings: `crew` (the threads that learn) and `relay` (what the engine sees of them).
+//! Siblings: `crew` (the threads that learn), `relay` (what the engine sees of them) and [`summary`] (a sweep in numbers).
 
 mod crew;
 mod relay;
+pub mod summary;
 
 use std::sync::{Arc, OnceLock};
 

@@ -16,8 +16,7 @@ use crate::learner::{Model, Penalty, Settings, Shape, Update};
 /// Learners side by side.
 #[derive(Debug)]
 pub(super) struct Block<N> {
-    /// Their places in the list of settings, and their settings.
-    pub learners: Vec<(usize, Settings)>,
+    learners: Vec<Seat>,
     shape: Shape,
     parameters: Parameters<N>,
     dense_a: Vec<N>,
@@ -27,6 +26,14 @@ pub(super) struct Block<N> {
     updates: u64,
     learned: u64,
     losses: Losses,
+}
+
+/// A learner with its place in the list of settings, and its lane in the block.
+#[derive(Debug, Clone, Copy)]
+struct Seat {
+    place: usize,
+    settings: Settings,
+    lane: usize,
 }
 
 /// Buffers that blocks use one after the other.
@@ -56,6 +63,7 @@ impl<N: Lanes> Block<N> {
         let each: [_; SIDE] = std::array::from_fn(|k| Parameters::of(of(k).optimizer, of(k).penalty));
         let parameters = Parameters::gathered(|number| N::of(std::array::from_fn(|k| number(&each[k]))));
         let columns = shape.numeric.next_multiple_of(PADDED);
+        let seat = |(lane, (place, settings))| Seat { place, settings, lane };
         Ok(Self {
             parameters,
             dense_a: zeros(columns)?,
@@ -65,19 +73,19 @@ impl<N: Lanes> Block<N> {
             updates: 0,
             learned: 0,
             losses: Losses::default(),
-            learners,
+            learners: learners.into_iter().enumerate().map(seat).collect(),
             shape,
         })
     }
 
     /// Takes records, in micro-batches of the block's size.
     pub fn learn(&mut self, rows: Rows<'_>, scratch: &mut Scratch<N>) {
-        let Settings { optimizer, penalty, .. } = self.learners[0].1;
+        let Settings { optimizer, penalty, .. } = self.settings();
         with_rule!(optimizer, penalty != Penalty::NONE, self.parameters, rule => self.run(rule, rows, scratch));
     }
 
     fn run<R: Rule<N>>(&mut self, rule: R, rows: Rows<'_>, s: &mut Scratch<N>) {
-        let Settings { update, batch, .. } = self.learners[0].1;
+        let Settings { update, batch, .. } = self.settings();
         let (weights, losses) = self.weights();
         let mut weights = weights;
         for start in (0..rows.rows).step_by(batch) {
@@ -98,12 +106,54 @@ impl<N: Lanes> Block<N> {
     /// The loss of each learner, with its place.
     pub fn losses(&self) -> impl Iterator<Item = (usize, f64)> {
         let sums = self.losses.sums();
-        self.learners.iter().zip(sums).map(|((place, _), loss)| (*place, loss))
+        self.learners.iter().map(move |seat| (seat.place, sums[seat.lane]))
     }
 
-    /// The model of the learner at `lane`.
-    pub fn model(&self, lane: usize) -> Model {
-        let Settings { optimizer, penalty, .. } = self.learners[lane].1;
+    /// How its learners learn, as far as it is the same for all of them.
+    pub fn settings(&self) -> Settings {
+        self.learners[0].settings
+    }
+
+    /// How many learners it has.
+    pub fn len(&self) -> usize {
+        self.learners.len()
+    }
+
+    /// Goes on without the learners in these places; those that stay keep their lanes.
+    pub fn drop_out(&mut self, places: &[usize]) {
+        self.learners.retain(|seat| !places.contains(&seat.place));
+    }
+
+    /// Learners of blocks that are alike in one block; there are no more of them than it has lanes.
+    pub fn joined(blocks: &[Self]) -> Result<Self> {
+        let from: Vec<_> = blocks.iter().flat_map(|block| block.learners.iter().map(move |seat| (block, *seat))).collect();
+        let learners = from.iter().map(|(_, seat)| (seat.place, seat.settings)).collect();
+        let mut joined = Self::new(learners, blocks[0].shape)?;
+        let all = |number: &dyn Fn(&Self) -> N| {
+            let last = from.len() - 1;
+            N::of(std::array::from_fn(|k| number(from[k.min(last)].0).numbers()[from[k.min(last)].1.lane]))
+        };
+        for j in 0..joined.dense_a.len() {
+            joined.dense_a[j] = all(&|block| block.dense_a[j]);
+            joined.dense_b[j] = all(&|block| block.dense_b[j]);
+        }
+        joined.bias = [all(&|block| block.bias[0]), all(&|block| block.bias[1])];
+        for j in 0..joined.table.len() {
+            let is_touched = |slot: &N| slot.numbers().iter().any(|x| x.to_bits() != 0);
+            if blocks.iter().any(|block| block.table[j].iter().any(is_touched)) {
+                joined.table[j] = [all(&|block| block.table[j][0]), all(&|block| block.table[j][1])];
+            }
+        }
+        (joined.updates, joined.learned) = (blocks[0].updates, blocks[0].learned);
+        let sums: Vec<_> = blocks.iter().flat_map(Self::losses).map(|(_, loss)| loss).collect();
+        joined.losses = Losses::from(std::array::from_fn(|k| sums[k.min(sums.len() - 1)]));
+        Ok(joined)
+    }
+
+    /// The model of the learner in a place, if it is here.
+    pub fn model(&self, place: usize) -> Option<Model> {
+        let &Seat { settings, lane, .. } = self.learners.iter().find(|seat| seat.place == place)?;
+        let Settings { optimizer, penalty, .. } = settings;
         let mut model = Model::new(self.shape, optimizer, penalty);
         let one = |numbers: &N| numbers.numbers()[lane];
         model.dense_a.iter_mut().zip(&self.dense_a).for_each(|(to, from)| *to = one(from));
@@ -111,7 +161,7 @@ impl<N: Lanes> Block<N> {
         model.bias = self.bias.each_ref().map(one);
         model.table.iter_mut().zip(&self.table).for_each(|(to, from)| *to = from.each_ref().map(one));
         (model.updates, model.learned) = (self.updates, self.learned);
-        model
+        Some(model)
     }
 }
 

@@ -15,7 +15,7 @@ use super::rows::Rows;
 use crate::error::Result;
 use crate::examples::MicroBatch;
 use crate::learner::many::{Field, ManyLearners, Standing};
-use crate::learner::{Model, Settings, Shape};
+use crate::learner::{Model, Settings};
 use block::{Block, Scratch, are_alike};
 use lanes::{Lanes, Plain, SIDE};
 
@@ -54,7 +54,7 @@ pub fn instructions() -> Option<&'static str> {
 fn opened<N: Lanes>(field: &Field, parts: usize) -> Result<Vec<Box<dyn ManyLearners>>> {
     let mut blocks = blocks(field);
     let parts = parts.clamp(1, blocks.len().max(1));
-    let mut dealt: Vec<Blocks<N>> = (0..parts).map(|_| Blocks::new(field.shape)).collect();
+    let mut dealt: Vec<Blocks<N>> = (0..parts).map(|_| Blocks::default()).collect();
     for (at, learners) in blocks.drain(..).enumerate() {
         dealt[at % parts].blocks.push(Block::new(learners, field.shape)?);
     }
@@ -76,14 +76,13 @@ fn blocks(field: &Field) -> Vec<Vec<(usize, Settings)>> {
 
 /// Some blocks, which learn one after the other.
 struct Blocks<N> {
-    shape: Shape,
     blocks: Vec<Block<N>>,
     scratch: Scratch<N>,
 }
 
-impl<N: Lanes> Blocks<N> {
-    fn new(shape: Shape) -> Self {
-        Self { shape, blocks: Vec::new(), scratch: Scratch::default() }
+impl<N> Default for Blocks<N> {
+    fn default() -> Self {
+        Self { blocks: Vec::new(), scratch: Scratch::default() }
     }
 }
 
@@ -100,14 +99,32 @@ impl<N: Lanes> ManyLearners for Blocks<N> {
     }
 
     fn model(&mut self, place: usize) -> Result<Option<Model>> {
-        Ok(self.blocks.iter().find_map(|block| {
-            let lane = block.learners.iter().position(|(at, _)| *at == place)?;
-            Some(block.model(lane))
-        }))
+        Ok(self.blocks.iter().find_map(|block| block.model(place)))
     }
 
-    fn drop_out(&mut self, _places: &[usize]) -> Result<()> {
-        let _ = self.shape;
+    fn drop_out(&mut self, places: &[usize]) -> Result<()> {
+        self.blocks.iter_mut().for_each(|block| block.drop_out(places));
+        self.blocks.retain(|block| block.len() > 0);
+        // Block by block into the first that is alike and has room for all of it: fewer blocks are what dropping is for.
+        let mut at = 1;
+        while at < self.blocks.len() {
+            match (0..at).find(|&other| self.fit(other, at)) {
+                None => at += 1,
+                Some(other) => {
+                    let moved = self.blocks.remove(at);
+                    let kept = self.blocks.remove(other);
+                    self.blocks.insert(other, Block::joined(&[kept, moved])?);
+                }
+            }
+        }
         Ok(())
+    }
+}
+
+impl<N: Lanes> Blocks<N> {
+    /// Whether the learners of two blocks may stand in one.
+    fn fit(&self, a: usize, b: usize) -> bool {
+        let (a, b) = (&self.blocks[a], &self.blocks[b]);
+        a.len() + b.len() <= SIDE && are_alike(&a.settings(), &b.settings())
     }
 }
