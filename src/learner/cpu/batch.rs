@@ -67,6 +67,9 @@ impl<N: Number, R: Rule<N>, W: Watch<N>> Work for Learn<'_, '_, N, R, W> {
     }
 }
 
+/// Rows whose gradients are added at once, one behind the other: the sums are fetched and put back once for all of them.
+const FOUR: usize = 4;
+
 /// Fills in the residuals; gives how many rows are learned, and their summed weight.
 #[inline(always)]
 fn residuals<N: Number>(
@@ -102,8 +105,20 @@ fn step_dense<N: Number, R: Rule<N>>(
     let columns = model.dense_a.len();
     s.dense.clear();
     s.dense.resize(columns, N::splat(0.0));
-    for (row, &residual) in s.residual.iter().enumerate() {
-        for (sum, &x) in s.dense.iter_mut().zip(batch.numbers(row)) {
+    let dense = &mut s.dense[..columns];
+    let (fours, rest) = s.residual.as_chunks::<FOUR>();
+    for (four, at) in fours.iter().zip(0..) {
+        let x: [&[f32]; FOUR] = std::array::from_fn(|k| &batch.numbers(FOUR * at + k)[..columns]);
+        for j in 0..columns {
+            let mut sum = dense[j];
+            for k in 0..FOUR {
+                sum = sum + four[k] * N::splat(x[k][j]);
+            }
+            dense[j] = sum;
+        }
+    }
+    for (row, &residual) in rest.iter().enumerate() {
+        for (sum, &x) in s.dense.iter_mut().zip(batch.numbers(FOUR * fours.len() + row)) {
             *sum = *sum + residual * N::splat(x);
         }
     }

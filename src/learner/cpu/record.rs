@@ -15,10 +15,12 @@ use crate::examples::LANES;
 /// Buffers kept from one micro-batch to the next.
 #[derive(Debug)]
 pub(super) struct Scratch<N> {
-    /// Rates of the dense columns for the record in hand.
+    /// Rates of the dense columns for the record in hand, where its weight is not 1.
     dense_rate: Vec<N>,
-    /// Weights of the dense columns for the record in hand.
+    /// Weights of the dense columns for the record in hand, where no slot holds them.
     dense_weight: Vec<N>,
+    /// What stands still of the dense columns, where weights need it.
+    dense_standing: Vec<N>,
     /// Squared gradients of the dense columns, not yet folded.
     dense_squared: Vec<N>,
     /// The record's hashed coordinates.
@@ -36,6 +38,7 @@ impl<N> Default for Scratch<N> {
         Self {
             dense_rate: Vec::new(),
             dense_weight: Vec::new(),
+            dense_standing: Vec::new(),
             dense_squared: Vec::new(),
             hashed: Vec::new(),
             hashed_rate: Vec::new(),
@@ -73,6 +76,7 @@ impl<N: Number, R: Rule<N>, W: Watch<N>> Work for Learn<'_, '_, N, R, W> {
     fn run(self) {
         let Self { rule, weights: model, batch, scratch: s, out, watch } = self;
         s.resize(model.dense_a.len());
+        stand(rule, model, s);
         let warming = *model.learned == 0 || rule.is_cold(*model.bias);
         let (mut fold_start, mut next_fold) = (0, if warming { 1 } else { batch.rows });
         for row in 0..batch.rows {
@@ -81,6 +85,7 @@ impl<N: Number, R: Rule<N>, W: Watch<N>> Work for Learn<'_, '_, N, R, W> {
             out.push(logit);
             if row + 1 == next_fold || row + 1 == batch.rows {
                 fold(rule, model, batch, fold_start, row + 1, s);
+                stand(rule, model, s);
                 fold_start = row + 1;
                 next_fold = (2 * next_fold).min(batch.rows);
             }
@@ -103,10 +108,10 @@ fn learn_row<N: Number, R: Rule<N>>(
     let x = batch.numbers(row);
     let (hashes, values) = batch.features(row);
 
-    read_dense(rule, model, x, s);
+    let dense = read_dense(rule, model, x, s);
     let bias_rate = free.rate(*model.bias, 1.0);
     let hashed = read_hashed(rule, model, hashes, values, s);
-    let logit = (dot(&s.dense_weight, x) + hashed + free.weight(*model.bias)).within(MAX_LOGIT);
+    let logit = (dense + hashed + free.weight(*model.bias)).within(MAX_LOGIT);
 
     let (label, weight) = (batch.label[row], batch.weight[row]);
     if label.is_nan() || weight == 0.0 {
@@ -117,13 +122,20 @@ fn learn_row<N: Number, R: Rule<N>>(
         let decay = decay(logit);
         watch.see(logit, decay, label, weight);
         let residual = probability(logit, decay) - N::splat(label);
-        (residual, residual * residual)
+        let squared = residual * residual;
+        step_dense(rule, model, x, residual, squared, weight, s, |_, slots, x| rule.rate(slots, x));
+        (residual, squared)
     } else {
         watch_only(watch, logit, label, weight);
-        N::each(logit, curvature(bias_rate, x, values, s), |logit, curvature| repeat(logit, label, weight, curvature))
+        read_rates(rule, model, x, s);
+        let curvature = curvature(bias_rate, x, values, s);
+        let (residual, squared) = N::each(logit, curvature, |logit, by| repeat(logit, label, weight, by));
+        let rates = std::mem::take(&mut s.dense_rate);
+        step_dense(rule, model, x, residual, squared, weight, s, |j, _, _| rates[j]);
+        s.dense_rate = rates;
+        (residual, squared)
     };
     s.squared.push(squared);
-    step_dense(rule, model, x, residual, squared, weight, s);
     *model.bias = free.step(*model.bias, residual, bias_rate, weight);
     step_hashed(rule, model, hashes, values, residual, weight, s);
     *model.learned += 1;
@@ -139,14 +151,41 @@ fn watch_only<N: Number, W: Watch<N>>(watch: &mut W, logit: N, label: f32, weigh
     }
 }
 
-/// Weights and rates of the dense columns.
+/// Takes in what stands still of the dense columns until the next fold.
 #[inline(always)]
-fn read_dense<N: Number, R: Rule<N>>(rule: R, model: &Weights<'_, N>, x: &[f32], s: &mut Scratch<N>) {
+fn stand<N: Number, R: Rule<N>>(rule: R, model: &Weights<'_, N>, s: &mut Scratch<N>) {
+    if R::HOLDS_WEIGHT {
+        return;
+    }
+    let columns = model.dense_b.len();
+    let (b, standing) = (&model.dense_b[..columns], &mut s.dense_standing[..columns]);
+    for j in 0..columns {
+        standing[j] = rule.standing(b[j]);
+    }
+}
+
+/// The dense columns' part of the logit.
+#[inline(always)]
+fn read_dense<N: Number, R: Rule<N>>(rule: R, model: &Weights<'_, N>, x: &[f32], s: &mut Scratch<N>) -> N {
+    if R::HOLDS_WEIGHT {
+        return dot(model.dense_a, x);
+    }
+    let columns = model.dense_a.len();
+    let (a, standing, weight) =
+        (&model.dense_a[..columns], &s.dense_standing[..columns], &mut s.dense_weight[..columns]);
+    for j in 0..columns {
+        weight[j] = rule.weight_beside(a[j], standing[j]);
+    }
+    dot(weight, x)
+}
+
+/// Rates of the dense columns.
+#[inline(always)]
+fn read_rates<N: Number, R: Rule<N>>(rule: R, model: &Weights<'_, N>, x: &[f32], s: &mut Scratch<N>) {
     let columns = model.dense_a.len();
     let (a, b, x) = (&model.dense_a[..columns], &model.dense_b[..columns], &x[..columns]);
-    let (weight, rate) = (&mut s.dense_weight[..columns], &mut s.dense_rate[..columns]);
+    let rate = &mut s.dense_rate[..columns];
     for j in 0..columns {
-        weight[j] = rule.weight([a[j], b[j]]);
         rate[j] = rule.rate([a[j], b[j]], x[j]);
     }
 }
@@ -245,6 +284,7 @@ fn flow(logit: f32, label: f32, time: f32, curvature: f32) -> (f32, f32) {
 }
 
 #[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "what a step is made of")]
 fn step_dense<N: Number, R: Rule<N>>(
     rule: R,
     model: &mut Weights<'_, N>,
@@ -253,13 +293,17 @@ fn step_dense<N: Number, R: Rule<N>>(
     squared: N,
     weight: f32,
     s: &mut Scratch<N>,
+    rate: impl Fn(usize, [N; 2], f32) -> N,
 ) {
     let columns = model.dense_a.len();
     let (a, b, x) = (&mut model.dense_a[..columns], &model.dense_b[..columns], &x[..columns]);
-    let (rate, sum) = (&s.dense_rate[..columns], &mut s.dense_squared[..columns]);
+    let sum = &mut s.dense_squared[..columns];
+    // Where a slot holds the weight nothing stands beside it, and anything will do.
+    let standing = if R::HOLDS_WEIGHT { b } else { &s.dense_standing[..columns] };
     for j in 0..columns {
         let value = N::splat(x[j]);
-        a[j] = rule.step([a[j], b[j]], residual * value, rate[j], weight)[0];
+        let rate = rate(j, [a[j], b[j]], x[j]);
+        a[j] = rule.step_beside(a[j], standing[j], residual * value, rate, weight);
         sum[j] = sum[j] + squared * value * value;
     }
 }
@@ -319,6 +363,7 @@ impl<N: Number> Scratch<N> {
     fn resize(&mut self, columns: usize) {
         self.dense_rate.resize(columns, N::splat(0.0));
         self.dense_weight.resize(columns, N::splat(0.0));
+        self.dense_standing.resize(columns, N::splat(0.0));
         self.dense_squared.resize(columns, N::splat(0.0));
     }
 }

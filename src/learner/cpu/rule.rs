@@ -21,14 +21,33 @@ pub trait Rule<N: Number>: Copy {
     /// The same rule without penalties.
     type Free: Rule<N>;
 
+    /// Whether the first slot is the weight itself, and nothing of the second is needed to move it.
+    const HOLDS_WEIGHT: bool;
+
+    /// What the weight needs of the second slot: it stands still in a micro-batch that is learned record by record.
+    fn standing(&self, second: N) -> N;
+
+    /// The weight of a first slot, beside what stands still.
+    fn weight_beside(&self, first: N, standing: N) -> N;
+
+    /// The first slot after one record's step with a frozen `rate`; `gradient` is the record's residual times `x`, `count`
+    /// its weight.
+    fn step_beside(&self, first: N, standing: N, gradient: N, rate: N, count: f32) -> N;
+
     /// The weight that `slots` stand for.
-    fn weight(&self, slots: [N; 2]) -> N;
+    #[inline(always)]
+    fn weight(&self, slots: [N; 2]) -> N {
+        self.weight_beside(slots[0], self.standing(slots[1]))
+    }
+
+    /// One record's step with a frozen `rate`, as above.
+    #[inline(always)]
+    fn step(&self, slots: [N; 2], gradient: N, rate: N, count: f32) -> [N; 2] {
+        [self.step_beside(slots[0], self.standing(slots[1]), gradient, rate, count), slots[1]]
+    }
 
     /// How far the weight moves per unit of gradient while rates stand still, for a feature value `x`.
     fn rate(&self, slots: [N; 2], x: f32) -> N;
-
-    /// One record's step with a frozen `rate`; `gradient` is the record's residual times `x`, `count` its weight.
-    fn step(&self, slots: [N; 2], gradient: N, rate: N, count: f32) -> [N; 2];
 
     /// Folds the squared gradients of a micro-batch into the slots, leaving the weight unchanged.
     fn fold(&self, slots: [N; 2], squared: N) -> [N; 2];
@@ -128,9 +147,16 @@ pub struct Sgd<N, P> {
 impl<N: Number, P: Pull<N>> Rule<N> for Sgd<N, P> {
     type Free = Sgd<N, Unpenalised>;
 
+    const HOLDS_WEIGHT: bool = true;
+
     #[inline(always)]
-    fn weight(&self, slots: [N; 2]) -> N {
-        slots[0]
+    fn standing(&self, second: N) -> N {
+        second
+    }
+
+    #[inline(always)]
+    fn weight_beside(&self, first: N, _standing: N) -> N {
+        first
     }
 
     #[inline(always)]
@@ -139,8 +165,8 @@ impl<N: Number, P: Pull<N>> Rule<N> for Sgd<N, P> {
     }
 
     #[inline(always)]
-    fn step(&self, slots: [N; 2], gradient: N, rate: N, count: f32) -> [N; 2] {
-        [self.pull.step(slots[0], gradient, rate, count), slots[1]]
+    fn step_beside(&self, first: N, _standing: N, gradient: N, rate: N, count: f32) -> N {
+        self.pull.step(first, gradient, rate, count)
     }
 
     #[inline(always)]
@@ -183,9 +209,16 @@ pub struct AdaGrad<N, P> {
 impl<N: Number, P: Pull<N>> Rule<N> for AdaGrad<N, P> {
     type Free = AdaGrad<N, Unpenalised>;
 
+    const HOLDS_WEIGHT: bool = true;
+
     #[inline(always)]
-    fn weight(&self, slots: [N; 2]) -> N {
-        slots[0]
+    fn standing(&self, second: N) -> N {
+        second
+    }
+
+    #[inline(always)]
+    fn weight_beside(&self, first: N, _standing: N) -> N {
+        first
     }
 
     #[inline(always)]
@@ -194,8 +227,8 @@ impl<N: Number, P: Pull<N>> Rule<N> for AdaGrad<N, P> {
     }
 
     #[inline(always)]
-    fn step(&self, slots: [N; 2], gradient: N, rate: N, count: f32) -> [N; 2] {
-        [self.pull.step(slots[0], gradient, rate, count), slots[1]]
+    fn step_beside(&self, first: N, _standing: N, gradient: N, rate: N, count: f32) -> N {
+        self.pull.step(first, gradient, rate, count)
     }
 
     #[inline(always)]
@@ -245,9 +278,16 @@ impl<N: Number, P: Pull<N>> Ftrl<N, P> {
 impl<N: Number, P: Pull<N>> Rule<N> for Ftrl<N, P> {
     type Free = Ftrl<N, Unpenalised>;
 
+    const HOLDS_WEIGHT: bool = false;
+
     #[inline(always)]
-    fn weight(&self, slots: [N; 2]) -> N {
-        self.pull.beyond(slots[0]) * N::splat(-1.0) / self.strength(slots[1])
+    fn standing(&self, second: N) -> N {
+        self.strength(second)
+    }
+
+    #[inline(always)]
+    fn weight_beside(&self, first: N, standing: N) -> N {
+        self.pull.beyond(first) * N::splat(-1.0) / standing
     }
 
     #[inline(always)]
@@ -256,8 +296,8 @@ impl<N: Number, P: Pull<N>> Rule<N> for Ftrl<N, P> {
     }
 
     #[inline(always)]
-    fn step(&self, slots: [N; 2], gradient: N, rate: N, _count: f32) -> [N; 2] {
-        [slots[0] + gradient * (rate * self.strength(slots[1])), slots[1]]
+    fn step_beside(&self, first: N, standing: N, gradient: N, rate: N, _count: f32) -> N {
+        first + gradient * (rate * standing)
     }
 
     #[inline(always)]

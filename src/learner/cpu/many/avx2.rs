@@ -7,7 +7,7 @@
 use std::arch::x86_64::*;
 use std::ops::{Add, Div, Mul, Sub};
 
-use bytemuck::Zeroable;
+use bytemuck::{Pod, Zeroable};
 
 use super::lanes::{Lanes, SIDE, each, operators, scheduled};
 use crate::learner::cpu::number::{Number, ONE, Work, on_avx2};
@@ -19,6 +19,9 @@ pub(super) struct Wide(__m256, __m256);
 
 // SAFETY: zeros in all bits are sixteen zeros.
 unsafe impl Zeroable for Wide {}
+
+// SAFETY: any bits are sixteen numbers, and there are none between or behind them.
+unsafe impl Pod for Wide {}
 
 // SAFETY of all calls below: whoever has such a number has found AVX2.
 operators!(Wide {

@@ -1,12 +1,13 @@
 //! A block: sixteen learners of one rule and one kind of micro-batch, side by side, with weights of their own.
 //!
-//! Places that are not taken up by a learner hold a copy of the last one, which nobody asks for.
+//! Lanes that are not taken up by a learner hold a copy of the last one, which nobody asks for.
 
 use bytemuck::Zeroable;
 use bytemuck::allocation::try_zeroed_vec;
 
 use super::lanes::{Lanes, SIDE};
 use super::losses::Losses;
+use super::table::Table;
 use crate::error::{Error, Result};
 use crate::learner::cpu::rows::Rows;
 use crate::learner::cpu::rule::{Parameters, Rule, with_rule};
@@ -22,7 +23,9 @@ pub(super) struct Block<N> {
     dense_a: Vec<N>,
     dense_b: Vec<N>,
     bias: [N; 2],
-    table: Vec<[N; 2]>,
+    table: Table<N>,
+    /// Whether any record had hashed features.
+    is_hashed: bool,
     updates: u64,
     learned: u64,
     losses: Losses,
@@ -69,7 +72,8 @@ impl<N: Lanes> Block<N> {
             dense_a: zeros(columns)?,
             dense_b: zeros(columns)?,
             bias: [N::splat(0.0); 2],
-            table: zeros(1 << shape.hash_bits)?,
+            table: Table::new(1 << shape.hash_bits).ok_or_else(no_memory)?,
+            is_hashed: false,
             updates: 0,
             learned: 0,
             losses: Losses::default(),
@@ -86,8 +90,8 @@ impl<N: Lanes> Block<N> {
 
     fn run<R: Rule<N>>(&mut self, rule: R, rows: Rows<'_>, s: &mut Scratch<N>) {
         let Settings { update, batch, .. } = self.settings();
-        let (weights, losses) = self.weights();
-        let mut weights = weights;
+        self.is_hashed |= rows.are_hashed();
+        let (mut weights, losses) = self.weights();
         for start in (0..rows.rows).step_by(batch) {
             let rows = rows.part(start..(start + batch).min(rows.rows));
             s.logit.clear();
@@ -100,6 +104,7 @@ impl<N: Lanes> Block<N> {
 
     fn weights(&mut self) -> (Weights<'_, N>, &mut Losses) {
         let Self { dense_a, dense_b, bias, table, updates, learned, losses, .. } = self;
+        let table = table.slots_mut();
         (Weights { dense_a, dense_b, bias, table, updates, learned }, losses)
     }
 
@@ -138,10 +143,11 @@ impl<N: Lanes> Block<N> {
             joined.dense_b[j] = all(&|block| block.dense_b[j]);
         }
         joined.bias = [all(&|block| block.bias[0]), all(&|block| block.bias[1])];
-        for j in 0..joined.table.len() {
-            let is_touched = |slot: &N| slot.numbers().iter().any(|x| x.to_bits() != 0);
-            if blocks.iter().any(|block| block.table[j].iter().any(is_touched)) {
-                joined.table[j] = [all(&|block| block.table[j][0]), all(&|block| block.table[j][1])];
+        joined.is_hashed = blocks.iter().any(|block| block.is_hashed);
+        if joined.is_hashed {
+            let slots = joined.table.slots_mut();
+            for (j, slots) in slots.iter_mut().enumerate() {
+                *slots = [all(&|block| block.table.slots()[j][0]), all(&|block| block.table.slots()[j][1])];
             }
         }
         (joined.updates, joined.learned) = (blocks[0].updates, blocks[0].learned);
@@ -159,13 +165,14 @@ impl<N: Lanes> Block<N> {
         model.dense_a.iter_mut().zip(&self.dense_a).for_each(|(to, from)| *to = one(from));
         model.dense_b.iter_mut().zip(&self.dense_b).for_each(|(to, from)| *to = one(from));
         model.bias = self.bias.each_ref().map(one);
-        model.table.iter_mut().zip(&self.table).for_each(|(to, from)| *to = from.each_ref().map(one));
+        if self.is_hashed {
+            model.table.iter_mut().zip(self.table.slots()).for_each(|(to, from)| *to = from.each_ref().map(one));
+        }
         (model.updates, model.learned) = (self.updates, self.learned);
         Some(model)
     }
 }
 
-/// Zeros that take memory only once they are written to.
 fn zeros<T: Zeroable>(count: usize) -> Result<Vec<T>> {
     try_zeroed_vec(count).map_err(|()| no_memory())
 }

@@ -5,7 +5,7 @@
 
 use std::ops::{Add, Div, Mul, Sub};
 
-use bytemuck::Zeroable;
+use bytemuck::{Pod, Zeroable};
 
 use crate::learner::cpu::number::{Number, ONE, Work};
 
@@ -14,7 +14,7 @@ use crate::learner::cpu::number::{Number, ONE, Work};
 pub(super) const SIDE: usize = 16;
 
 /// A number of each learner of a block.
-pub(super) trait Lanes: Number + Zeroable + Send {
+pub(super) trait Lanes: Number + Pod + Send {
     /// The numbers in a row.
     fn of(numbers: [f32; SIDE]) -> Self;
 
@@ -85,7 +85,7 @@ macro_rules! operators {
 pub(super) use operators;
 
 /// Numbers in memory; the compiler makes of them what the machine has.
-#[derive(Debug, Clone, Copy, Zeroable)]
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
 #[repr(C, align(64))]
 pub(super) struct Plain([f32; SIDE]);
 

@@ -1,7 +1,7 @@
 //! Many learners on the CPU: blocks of sixteen, each operation on all of a block at once.
 //!
 //! They go through the same kernels as a learner that learns alone, over wider numbers. Siblings: `lanes` (the wider
-//! numbers; `avx512` and `avx2` for machines that have these), `block` (sixteen learners), `losses` (how good they are).
+//! numbers; `avx512` and `avx2` for machines that have these), `block` (sixteen learners), `table` (their hashed weights), `losses` (how good they are).
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -10,6 +10,7 @@ mod avx512;
 mod block;
 mod lanes;
 mod losses;
+mod table;
 
 use super::rows::Rows;
 use crate::error::Result;
