@@ -8,6 +8,7 @@ mod inspect;
 mod predict;
 mod show;
 mod signals;
+mod sweep;
 mod train;
 mod verify_resume;
 
@@ -31,6 +32,8 @@ pub struct Cli {
 enum Command {
     /// Learn test-then-train over a stream
     Train(train::TrainArgs),
+    /// Learn many settings in one pass over a stream, and rank them
+    Sweep(sweep::SweepArgs),
     /// Validate a job, and show its first records as the learner will see them
     Check(check::CheckArgs),
     /// Score a stream with a model, without learning
@@ -62,6 +65,7 @@ struct Verbosity {
 pub fn run(cli: Cli) -> Result<()> {
     match cli.command {
         Command::Train(args) => train::run(args),
+        Command::Sweep(args) => sweep::run(args),
         Command::Check(args) => check::run(args),
         Command::Predict(args) => predict::run(args),
         Command::Generate(args) => generate::run(args),

@@ -12,16 +12,30 @@ use crate::report::progress::{Progress, Tick};
 use crate::report::verdict::bound_so_far;
 use crate::schema::{Role, Schema};
 use crate::sink::summary::Summary;
+use crate::sink::sweep::LearnerSummary;
+
+/// Learners that are shown while a sweep lasts.
+const LEADERS: usize = 10;
 
 /// Progress of a run on standard error.
 pub(super) struct Live(Progress);
 
 /// Progress for a plan: a bar on a terminal, lines elsewhere.
 pub(super) fn progress(plan: &Plan, quiet: bool) -> Live {
+    Live(Progress::new(quiet, std::io::stderr().is_terminal(), total_bytes(plan)))
+}
+
+/// The same for a sweep, with room for its leaders.
+pub(super) fn progress_of_sweep(plan: &Plan, quiet: bool) -> Live {
+    Live(Progress::with_lines_below(quiet, std::io::stderr().is_terminal(), total_bytes(plan)))
+}
+
+/// Bytes of all inputs, where that says how far a run is.
+fn total_bytes(plan: &Plan) -> Option<u64> {
     let sizes: Option<u64> = plan.inputs.iter().map(|input| input.size()).sum();
     // Compressed inputs are counted after decompression, so their size on disk says nothing.
     let is_plain = plan.inputs.iter().all(|input| input.is_plain());
-    Live(Progress::new(quiet, std::io::stderr().is_terminal(), sizes.filter(|_| is_plain)))
+    sizes.filter(|_| is_plain)
 }
 
 impl Live {
@@ -47,8 +61,42 @@ impl Live {
             bound: if elapsed > Duration::from_secs(1) { &bound } else { "" },
             bytes: counts.bytes,
             last: metrics.last,
+            below: "",
         };
         self.0.show(&tick, elapsed);
+    }
+
+    /// Shows where a sweep stands, if it is time; `leaders` gives the best learners, of which the first has the loss to be
+    /// shown.
+    ///
+    /// # Errors
+    /// Whatever kept `leaders` from knowing.
+    pub(super) fn observe_sweep(
+        &mut self,
+        status: Status<'_>,
+        leaders: impl FnOnce() -> Result<Vec<LearnerSummary>>,
+    ) -> Result<()> {
+        let Status { counts, metrics, elapsed, inferred, notes, .. } = status;
+        notes.iter().for_each(|note| self.0.note(note));
+        if !inferred.is_empty() {
+            self.0.note(&format!("inferred: {}", report::summary::inferred(&roles(inferred))));
+        }
+        let records = metrics.total.records;
+        if !self.0.due(records, elapsed) {
+            return Ok(());
+        }
+        let leaders = leaders()?;
+        let below = report::leaderboard::table(&leaders, Some(LEADERS));
+        let tick = Tick {
+            records,
+            log_loss: leaders.first().and_then(|best| best.log_loss),
+            records_per_s: rate(counts.records, elapsed),
+            bytes: counts.bytes,
+            below: &below,
+            ..Tick::default()
+        };
+        self.0.show(&tick, elapsed);
+        Ok(())
     }
 
     /// Makes room for the summary.

@@ -101,7 +101,7 @@ fn nearest_elsewhere(key: &str) -> Option<(&'static str, String)> {
 }
 
 /// The name that differs least, where it differs by a third of its letters at most.
-fn nearest(name: &str, known: impl Iterator<Item = String>) -> Option<String> {
+pub(super) fn nearest(name: &str, known: impl Iterator<Item = String>) -> Option<String> {
     let name = name.to_lowercase();
     let differs = |known: &String| strsim::damerau_levenshtein(&name, known);
     let nearest = known.min_by_key(differs)?;

@@ -7,6 +7,7 @@ pub mod checkpoint;
 mod inferred;
 mod keys;
 pub mod options;
+pub mod sweep;
 mod warm_start;
 
 use std::path::{Path, PathBuf};

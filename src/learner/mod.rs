@@ -10,6 +10,7 @@ pub mod device;
 pub mod failover;
 pub mod gpu;
 pub mod made_up;
+pub mod many;
 pub mod model;
 pub mod optimizer;
 mod race;

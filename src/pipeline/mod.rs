@@ -5,7 +5,7 @@
 //! model to train on), `resumed` (a checkpoint to go on from), [`preview`] (a look before anything runs), [`start`] (what is needed before the first record, the
 //! columns among it), [`outlet`] (where results go), [`flow`] (threads and channels), `sequencer` (the engine's
 //! thread), `checkpoints`, `stop` (an end before the end), [`stage`] (how a thread spends its time), [`saved`] (a
-//! run as a model file and back) and [`summary`] (a run in numbers).
+//! run as a model file and back), [`summary`] (a run in numbers) and [`sweep`] (many learners on one run).
 
 mod background;
 mod checkpoints;
@@ -20,6 +20,7 @@ pub mod stage;
 pub mod start;
 mod stop;
 pub mod summary;
+pub mod sweep;
 pub mod warm_start;
 mod weigh;
 
@@ -31,6 +32,7 @@ use crate::config::Plan;
 use crate::dictionary::known::Known;
 use crate::engine::{Counts, Engine};
 use crate::error::{ErrorKind, Result};
+use crate::learner::device;
 use crate::learner::{LostDevice, Model, Settings};
 use crate::metric::Metrics;
 use crate::online::Online;
@@ -115,6 +117,17 @@ pub type Observe<'a> = &'a mut dyn FnMut(Status<'_>);
 /// # Errors
 /// Anything after which the state or the outputs cannot be relied on; see [`Outcome::end`] for the rest.
 pub fn run(plan: &Plan, saved: Option<Saved>, stop: &Stop, observe: Observe<'_>) -> Result<Outcome> {
+    run_on(plan, saved, stop, observe, &mut |job| device::open(&plan.device, job))
+}
+
+/// The same on whatever `open` opens.
+fn run_on(
+    plan: &Plan,
+    saved: Option<Saved>,
+    stop: &Stop,
+    observe: Observe<'_>,
+    open: start::Open<'_>,
+) -> Result<Outcome> {
     let started = Instant::now();
     plan.inputs.iter().try_for_each(Input::check)?;
     outlet::check(plan)?;
@@ -126,7 +139,7 @@ pub fn run(plan: &Plan, saved: Option<Saved>, stop: &Stop, observe: Observe<'_>)
     }
     let prepared = match found {
         Some(checkpoint) => start::prepare_again(plan, checkpoint, stop)?,
-        None => start::prepare(plan, saved, stop)?,
+        None => start::prepare_on(plan, saved, stop, open)?,
     };
     let header = header_of(plan, &prepared, found.map(|checkpoint| &checkpoint.header));
     let Prepared { source, head, schema, inferred, settings, first_version, opened, batcher } = prepared;

@@ -73,11 +73,19 @@ pub(super) struct Ready<'a> {
     pub checkpoints: Option<(Every, Header, Store)>,
 }
 
+/// What opens a backend.
+pub(super) type Open<'a> = &'a mut dyn FnMut(Job) -> Result<Opened>;
+
 /// Opens the inputs, looks at the first chunk, and opens the backend.
 ///
 /// # Errors
 /// Inputs, columns or a device that the plan cannot be run with; a stop before there was a first chunk.
 pub fn prepare(plan: &Plan, saved: Option<Saved>, stop: &Stop) -> Result<Prepared> {
+    prepare_on(plan, saved, stop, &mut |job| device::open(&plan.device, job))
+}
+
+/// The same on whatever `open` opens.
+pub(super) fn prepare_on(plan: &Plan, saved: Option<Saved>, stop: &Stop, open: Open<'_>) -> Result<Prepared> {
     // A model knows its columns; without one they are inferred from the first chunk.
     let eager = if saved.is_some() { Eager::Always } else { Eager::AfterFirst };
     let reading = Reading { format: plan.format, eager, fingerprints: plan.checkpoint.is_some(), chunk: source::CHUNK };
@@ -109,7 +117,7 @@ pub fn prepare(plan: &Plan, saved: Option<Saved>, stop: &Stop) -> Result<Prepare
     let first_version = model.updates;
     let can_leave = !plan.names && !frozen && Feature::are_any_pairs(&schema.features);
     let pairs = if can_leave { Pairs::Welcome } else { Pairs::Made };
-    let opened = device::open(&plan.device, Job { model, settings, features, pairs })?;
+    let opened = open(Job { model, settings, features, pairs })?;
     let batcher = Batcher::new(settings.batch, schema.dense_stride(), scaler, !frozen).with(online);
     let (update, batch) = learned.unwrap_or((settings.update, settings.batch));
     let settings = Settings { update, batch, ..settings };

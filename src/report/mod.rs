@@ -1,8 +1,10 @@
 //! Reports for people: take figures, give readable text, while a run lasts and at its end.
 //!
 //! Standard output belongs to data, so nothing here ever writes to it. Siblings: [`summary`] (the end of a run),
-//! [`progress`] (while it lasts), [`verdict`] (which stage held the others up), [`page`] (parts of pages).
+//! [`progress`] (while it lasts), [`verdict`] (which stage held the others up), [`leaderboard`] (the learners of a sweep),
+//! [`page`] (parts of pages).
 
+pub mod leaderboard;
 pub(crate) mod number;
 pub mod page;
 pub mod progress;

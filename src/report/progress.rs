@@ -41,6 +41,8 @@ pub struct Tick<'a> {
     pub bytes: u64,
     /// The last record.
     pub last: Option<Last>,
+    /// Lines to stand below the bar; empty where there are none.
+    pub below: &'a str,
 }
 
 impl Progress {
@@ -55,9 +57,18 @@ impl Progress {
     /// progress.finish();
     /// ```
     pub fn new(quiet: bool, terminal: bool, total_bytes: Option<u64>) -> Self {
+        Self::of(quiet, terminal, total_bytes, "")
+    }
+
+    /// The same with room for lines below the bar; see [`Tick::below`].
+    pub fn with_lines_below(quiet: bool, terminal: bool, total_bytes: Option<u64>) -> Self {
+        Self::of(quiet, terminal, total_bytes, "\n{prefix}")
+    }
+
+    fn of(quiet: bool, terminal: bool, total_bytes: Option<u64>, below: &str) -> Self {
         match (quiet, terminal) {
             (true, _) => Self(Mode::Quiet),
-            (false, true) => Self(Mode::Bar { bar: bar(total_bytes), due: Duration::ZERO }),
+            (false, true) => Self(Mode::Bar { bar: bar(total_bytes, below), due: Duration::ZERO }),
             (false, false) => Self::lines(Box::new(io::stderr())),
         }
     }
@@ -89,6 +100,7 @@ impl Progress {
             Mode::Bar { bar, due } => {
                 bar.set_position(bar.length().map_or(tick.bytes, |total| tick.bytes.min(total)));
                 bar.set_message(message(tick));
+                bar.set_prefix(tick.below.trim_end().to_owned());
                 *due = elapsed + REDRAW;
             }
         }
@@ -114,14 +126,15 @@ impl Progress {
 }
 
 /// A bar where the total is known, else a wheel that turns with every tick.
-fn bar(total_bytes: Option<u64>) -> ProgressBar {
+fn bar(total_bytes: Option<u64>, below: &str) -> ProgressBar {
     let (bar, template) = match total_bytes.filter(|&bytes| bytes > 0) {
         Some(bytes) => (ProgressBar::new(bytes), "{percent:>3} % {bar:12} {wide_msg}"),
         None => (ProgressBar::no_length(), "{spinner} {wide_msg}"),
     };
     bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
     // A template that cannot be read would fail the test below; the bar then keeps its plain style.
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style =
+        ProgressStyle::with_template(&format!("{template}{below}")).unwrap_or_else(|_| ProgressStyle::default_bar());
     bar.set_style(style.progress_chars("=> ").tick_chars("|/-\\ "));
     bar
 }
@@ -202,6 +215,7 @@ mod tests {
             bound: "engine-bound",
             bytes: records * 10,
             last,
+            below: "",
         }
     }
 
@@ -265,7 +279,7 @@ a remark
         for template in ["{percent:>3} % {bar:12} {wide_msg}", "{spinner} {wide_msg}"] {
             assert!(ProgressStyle::with_template(template).is_ok());
         }
-        assert_eq!(bar(None).length(), None);
+        assert_eq!(bar(None, "").length(), None);
     }
 
     #[test]

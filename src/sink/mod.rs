@@ -1,6 +1,6 @@
 //! Sinks: take what a run produces, give files.
 //!
-//! Siblings: [`predictions`], [`rejected`], [`model`], [`summary`], each one file of the output contract; all write
+//! Siblings: [`predictions`], [`rejected`], [`model`], [`summary`], [`sweep`], each one file of the output contract; all write
 //! through [`output`], models and checkpoints in the layout of [`tensors`]. A sink never computes what it writes.
 
 mod columnar;
@@ -11,4 +11,5 @@ pub mod output;
 pub mod predictions;
 pub mod rejected;
 pub mod summary;
+pub mod sweep;
 pub mod tensors;

@@ -3,76 +3,86 @@
 //!
 //! Each coordinate's gradient is added in the order of the rows.
 
-use super::{Model, PREFETCHED, Rule, predict_all, prefetch, sigmoid, wide};
-use crate::examples::MicroBatch;
+use super::number::{Number, Work};
+use super::{PREFETCHED, Rows, Rule, Watch, Weights, decay, predict_all, prefetch, probability};
 
 /// Buffers kept from one micro-batch to the next.
-#[derive(Debug, Default)]
-pub(super) struct Scratch {
+#[derive(Debug)]
+pub(super) struct Scratch<N> {
     /// Residual times weight of each row; 0 where nothing is learned.
-    residual: Vec<f32>,
-    /// Summed gradient of each dense column.
-    dense: Vec<f32>,
+    residual: Vec<N>,
+    /// Weights of the dense columns, then their summed gradients.
+    dense: Vec<N>,
     /// Summed gradient and weighted count of each hashed coordinate; all zero between micro-batches.
-    table: Vec<[f32; 2]>,
+    table: Vec<(N, f32)>,
     /// Coordinates touched, in the order of their first touch.
     touched: Vec<u32>,
 }
 
+impl<N> Default for Scratch<N> {
+    fn default() -> Self {
+        Self { residual: Vec::new(), dense: Vec::new(), table: Vec::new(), touched: Vec::new() }
+    }
+}
+
 /// Predicts a micro-batch, then makes one step on its summed gradient.
-pub(super) fn learn<R: Rule>(
+pub(super) fn learn<N: Number, R: Rule<N>>(
     rule: R,
-    model: &mut Model,
-    batch: &MicroBatch,
-    scratch: &mut Scratch,
-    out: &mut Vec<f32>,
+    weights: &mut Weights<'_, N>,
+    batch: Rows<'_>,
+    scratch: &mut Scratch<N>,
+    out: &mut Vec<N>,
+    watch: &mut impl Watch<N>,
 ) {
-    wide!(self::learn_batch::<R>(rule, model, batch, scratch, out));
+    N::widely(Learn { rule, weights, batch, scratch, out, watch });
 }
 
-/// The versions of this file's functions for AVX2.
-#[cfg(target_arch = "x86_64")]
-mod avx2 {
-    use super::{MicroBatch, Model, Rule, Scratch};
+struct Learn<'a, 'w, N, R, W> {
+    rule: R,
+    weights: &'a mut Weights<'w, N>,
+    batch: Rows<'a>,
+    scratch: &'a mut Scratch<N>,
+    out: &'a mut Vec<N>,
+    watch: &'a mut W,
+}
 
-    #[target_feature(enable = "avx2")]
-    pub(super) fn learn_batch<R: Rule>(
-        rule: R,
-        model: &mut Model,
-        batch: &MicroBatch,
-        s: &mut Scratch,
-        out: &mut Vec<f32>,
-    ) {
-        super::learn_batch(rule, model, batch, s, out);
+impl<N: Number, R: Rule<N>, W: Watch<N>> Work for Learn<'_, '_, N, R, W> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { rule, weights, batch, scratch, out, watch } = self;
+        let first = out.len();
+        predict_all(rule, weights, batch, &mut scratch.dense, out);
+        let (learned, count) = residuals(batch, &out[first..], &mut scratch.residual, watch);
+        if learned == 0 {
+            return;
+        }
+        let rule = rule.at(*weights.updates);
+        step_dense(rule, weights, batch, count, scratch);
+        step_bias(rule.unpenalised(), weights, count, scratch);
+        step_hashed(rule, weights, batch, scratch);
+        *weights.learned += learned;
+        *weights.updates += 1;
     }
 }
 
-#[inline(always)]
-fn learn_batch<R: Rule>(rule: R, model: &mut Model, batch: &MicroBatch, s: &mut Scratch, out: &mut Vec<f32>) {
-    predict_all(rule, model, batch, out);
-    let (learned, count) = residuals(batch, out, &mut s.residual);
-    if learned == 0 {
-        return;
-    }
-    let rule = rule.at(model.updates);
-    step_dense(rule, model, batch, count, s);
-    step_bias(rule.unpenalised(), model, count, s);
-    step_hashed(rule, model, batch, s);
-    model.learned += learned;
-    model.updates += 1;
-}
+/// Rows whose gradients are added at once, one behind the other: the sums are fetched and put back once for all of them.
+const FOUR: usize = 4;
 
 /// Fills in the residuals; gives how many rows are learned, and their summed weight.
 #[inline(always)]
-fn residuals(batch: &MicroBatch, logit: &[f32], residual: &mut Vec<f32>) -> (u64, f32) {
+fn residuals<N: Number>(batch: Rows<'_>, logit: &[N], residual: &mut Vec<N>, watch: &mut impl Watch<N>) -> (u64, f32) {
     residual.clear();
     let (mut learned, mut count) = (0, 0.0);
-    for ((&z, &label), &weight) in logit.iter().zip(&batch.label).zip(&batch.weight) {
+    for ((&z, &label), &weight) in logit.iter().zip(batch.label).zip(batch.weight) {
         if label.is_nan() || weight == 0.0 {
-            residual.push(0.0);
+            residual.push(N::splat(0.0));
             continue;
         }
-        residual.push((sigmoid(z) - label) * weight);
+        let decay = decay(z);
+        watch.see(z, decay, label, weight);
+        residual.push((probability(z, decay) - N::splat(label)) * N::splat(weight));
         learned += 1;
         count += weight;
     }
@@ -80,49 +90,70 @@ fn residuals(batch: &MicroBatch, logit: &[f32], residual: &mut Vec<f32>) -> (u64
 }
 
 #[inline(always)]
-fn step_dense<R: Rule>(rule: R, model: &mut Model, batch: &MicroBatch, count: f32, s: &mut Scratch) {
-    let width = model.dense_a.len();
+fn step_dense<N: Number, R: Rule<N>>(
+    rule: R,
+    model: &mut Weights<'_, N>,
+    batch: Rows<'_>,
+    count: f32,
+    s: &mut Scratch<N>,
+) {
+    let columns = model.dense_a.len();
     s.dense.clear();
-    s.dense.resize(width, 0.0);
-    for (row, &residual) in s.residual.iter().enumerate() {
-        let x = &batch.dense[row * width..(row + 1) * width];
-        for (sum, x) in s.dense.iter_mut().zip(x) {
-            *sum += residual * x;
+    s.dense.resize(columns, N::splat(0.0));
+    let dense = &mut s.dense[..columns];
+    let (fours, rest) = s.residual.as_chunks::<FOUR>();
+    for (four, at) in fours.iter().zip(0..) {
+        let x: [&[f32]; FOUR] = std::array::from_fn(|k| &batch.numbers(FOUR * at + k)[..columns]);
+        for j in 0..columns {
+            let mut sum = dense[j];
+            for k in 0..FOUR {
+                sum = sum + four[k] * N::splat(x[k][j]);
+            }
+            dense[j] = sum;
         }
     }
-    let (a, b) = (&mut model.dense_a[..width], &mut model.dense_b[..width]);
-    for j in 0..width {
+    for (row, &residual) in rest.iter().enumerate() {
+        for (sum, &x) in s.dense.iter_mut().zip(batch.numbers(FOUR * fours.len() + row)) {
+            *sum = *sum + residual * N::splat(x);
+        }
+    }
+    let (a, b) = (&mut model.dense_a[..columns], &mut model.dense_b[..columns]);
+    for j in 0..columns {
         [a[j], b[j]] = rule.batch_step([a[j], b[j]], s.dense[j], count);
     }
 }
 
 #[inline(always)]
-fn step_bias<R: Rule>(rule: R, model: &mut Model, count: f32, s: &Scratch) {
-    let mut gradient = 0.0;
-    for residual in &s.residual {
-        gradient += residual;
+fn step_bias<N: Number, R: Rule<N>>(rule: R, model: &mut Weights<'_, N>, count: f32, s: &Scratch<N>) {
+    let mut gradient = N::splat(0.0);
+    for &residual in &s.residual {
+        gradient = gradient + residual;
     }
-    model.bias = rule.batch_step(model.bias, gradient, count);
+    *model.bias = rule.batch_step(*model.bias, gradient, count);
 }
 
 #[inline(always)]
-fn step_hashed<R: Rule>(rule: R, model: &mut Model, batch: &MicroBatch, s: &mut Scratch) {
+fn step_hashed<N: Number, R: Rule<N>>(rule: R, model: &mut Weights<'_, N>, batch: Rows<'_>, s: &mut Scratch<N>) {
+    if !batch.are_hashed() {
+        return; // without a table of sums, which is large
+    }
     let mask = model.table.len() - 1;
-    s.table.resize(model.table.len(), [0.0; 2]);
+    s.table.resize(model.table.len(), (N::splat(0.0), 0.0));
     for row in (0..batch.rows).filter(|&row| !batch.label[row].is_nan() && batch.weight[row] != 0.0) {
         prefetch(&s.table, batch, row + PREFETCHED);
         let (hashes, values) = batch.features(row);
         for (&hash, &value) in hashes.iter().zip(values) {
             let index = hash as usize & mask;
-            let sum = &mut s.table[index];
-            if sum[1] == 0.0 {
+            let (gradient, count) = &mut s.table[index];
+            if *count == 0.0 {
                 s.touched.push(index as u32);
             }
-            *sum = [sum[0] + s.residual[row] * value, sum[1] + batch.weight[row]];
+            *gradient = *gradient + s.residual[row] * N::splat(value);
+            *count += batch.weight[row];
         }
     }
     for index in s.touched.drain(..) {
-        let [gradient, count] = std::mem::take(&mut s.table[index as usize]);
+        let (gradient, count) = std::mem::replace(&mut s.table[index as usize], (N::splat(0.0), 0.0));
         let slots = &mut model.table[index as usize];
         *slots = rule.batch_step(*slots, gradient, count);
     }

@@ -1,10 +1,16 @@
 //! The CPU backend: both update rules, every optimizer; ready as soon as a micro-batch is handed in.
 //!
 //! Sums run in fixed lanes and a fixed order, so the bits do not depend on the instruction set.
-//! Siblings: [`record`] (weights move record by record) and [`batch`] (one step a micro-batch).
+//! Siblings: [`record`] (weights move record by record), [`batch`] (one step a micro-batch), [`rule`] (the formulas),
+//! [`number`] (what they calculate with), `exp`, and [`many`] (several learners side by side).
 
 pub mod batch;
+mod exp;
+pub mod many;
+
+pub mod number;
 pub mod record;
+mod rows;
 pub mod rule;
 
 use std::collections::VecDeque;
@@ -13,6 +19,8 @@ use super::{Learner, MAX_LOGIT, Model, Settings, Update};
 use crate::error::Result;
 use crate::examples::{LANES, MicroBatch, Scored};
 use crate::snapshot::State;
+use number::{Number, Work};
+use rows::Rows;
 use rule::{Rule, with_rule};
 
 /// Opens the CPU backend on a model.
@@ -40,8 +48,8 @@ pub fn instructions() -> Option<&'static str> {
 pub struct CpuLearner {
     model: Model,
     settings: Settings,
-    record: record::Scratch,
-    batch: batch::Scratch,
+    record: record::Scratch<f32>,
+    batch: batch::Scratch<f32>,
     ready: VecDeque<Scored>,
     spare: Vec<Vec<f32>>,
 }
@@ -80,69 +88,105 @@ impl Learner for CpuLearner {
 }
 
 impl CpuLearner {
-    fn run<R: Rule>(&mut self, rule: R, batch: &MicroBatch, logit: &mut Vec<f32>) {
+    fn run<R: Rule<f32>>(&mut self, rule: R, batch: &MicroBatch, logit: &mut Vec<f32>) {
+        let batch = Rows::of(batch);
+        let mut weights = Weights::of(&mut self.model);
         match (self.settings.frozen, self.settings.update) {
-            (true, _) => wide!(self::predict_all::<R>(rule, &self.model, batch, logit)),
-            (false, Update::Record) => record::learn(rule, &mut self.model, batch, &mut self.record, logit),
-            (false, Update::Batch) => batch::learn(rule, &mut self.model, batch, &mut self.batch, logit),
+            (true, _) => f32::widely(Predict { rule, weights, batch, logit }),
+            (false, Update::Record) => record::learn(rule, &mut weights, batch, &mut self.record, logit, &mut ()),
+            (false, Update::Batch) => batch::learn(rule, &mut weights, batch, &mut self.batch, logit, &mut ()),
         }
     }
 }
 
-/// Calls a function in the version compiled for the widest instructions that this machine has.
-///
-/// Rust never fuses a multiplication with an addition, so both versions give the same bits.
-macro_rules! wide {
-    ($module:ident :: $function:ident ::<$rule:ident> ($($argument:expr),* $(,)?)) => {{
-        #[cfg(target_arch = "x86_64")]
-        if std::arch::is_x86_feature_detected!("avx2") {
-            // SAFETY: the line above has found the one feature that this version needs.
-            #[allow(unsafe_code, reason = "calling a version for detected instructions")]
-            unsafe {
-                $module::avx2::$function::<$rule>($($argument),*)
-            }
-        } else {
-            $module::$function::<$rule>($($argument),*)
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        $module::$function::<$rule>($($argument),*)
-    }};
+/// The weights and slots of one learner, or of several side by side, and how far they have learned.
+#[derive(Debug)]
+pub(crate) struct Weights<'a, N> {
+    /// First float of each numeric column; as many as stand in a row, or fewer where the others are padding. Their
+    /// number is a multiple of [`PADDED`].
+    dense_a: &'a mut [N],
+    /// Second float of each numeric column.
+    dense_b: &'a mut [N],
+    bias: &'a mut [N; 2],
+    table: &'a mut [[N; 2]],
+    updates: &'a mut u64,
+    learned: &'a mut u64,
 }
-pub(crate) use wide;
 
-/// The versions of this file's functions for AVX2.
-#[cfg(target_arch = "x86_64")]
-pub(crate) mod avx2 {
-    use super::{MicroBatch, Model, Rule};
+/// Numeric columns are padded to a multiple of this at least.
+pub(crate) const PADDED: usize = 4;
 
-    #[target_feature(enable = "avx2")]
-    pub fn predict_all<R: Rule>(rule: R, model: &Model, batch: &MicroBatch, logit: &mut Vec<f32>) {
-        super::predict_all(rule, model, batch, logit);
+impl<'a> Weights<'a, f32> {
+    fn of(model: &'a mut Model) -> Self {
+        let Model { dense_a, dense_b, bias, table, updates, learned, .. } = model;
+        Self { dense_a, dense_b, bias, table, updates, learned }
     }
 }
 
-/// Predicts every row with the weights as they are.
+/// Who wants to know how good predictions were while they are made.
+pub(crate) trait Watch<N: Number> {
+    /// Whether it does.
+    const WANTED: bool;
+
+    /// The prediction of a record that has a label and a weight, with its [`decay`].
+    fn see(&mut self, logit: N, decay: N, label: f32, weight: f32);
+}
+
+/// Nobody.
+impl<N: Number> Watch<N> for () {
+    const WANTED: bool = false;
+
+    #[inline(always)]
+    fn see(&mut self, _logit: N, _decay: N, _label: f32, _weight: f32) {}
+}
+
+/// Predicting every row of a micro-batch with the weights as they are.
+struct Predict<'a, R> {
+    rule: R,
+    weights: Weights<'a, f32>,
+    batch: Rows<'a>,
+    logit: &'a mut Vec<f32>,
+}
+
+impl<R: Rule<f32>> Work for Predict<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        predict_all(self.rule, &self.weights, self.batch, &mut Vec::new(), self.logit);
+    }
+}
+
+/// Predicts every row with the weights as they are; `dense` is a buffer.
 #[inline(always)]
-pub(crate) fn predict_all<R: Rule>(rule: R, model: &Model, batch: &MicroBatch, logit: &mut Vec<f32>) {
-    let width = model.dense_a.len();
-    let bias = rule.unpenalised().weight(model.bias);
-    let weights: Vec<f32> = model.dense_a.iter().zip(&model.dense_b).map(|(&a, &b)| rule.weight([a, b])).collect();
+pub(crate) fn predict_all<N: Number, R: Rule<N>>(
+    rule: R,
+    model: &Weights<'_, N>,
+    batch: Rows<'_>,
+    dense: &mut Vec<N>,
+    logit: &mut Vec<N>,
+) {
+    let bias = rule.unpenalised().weight(*model.bias);
+    dense.clear();
+    for (&a, &b) in model.dense_a.iter().zip(&*model.dense_b) {
+        dense.push(rule.weight([a, b]));
+    }
     for row in 0..batch.rows {
-        let dense = dot(&weights, &batch.dense[row * width..(row + 1) * width]);
-        prefetch(&model.table, batch, row + PREFETCHED);
-        let hashed = hashed_dot(rule, model, batch, row);
-        logit.push((dense + hashed + bias).clamp(-MAX_LOGIT, MAX_LOGIT));
+        let sum = dot(dense, batch.numbers(row));
+        prefetch(model.table, batch, row + PREFETCHED);
+        let hashed = hashed_dot(rule, model.table, batch, row);
+        logit.push((sum + hashed + bias).within(MAX_LOGIT));
     }
 }
 
 /// The part of a logit that comes from hashed features, added in the order they stand.
 #[inline(always)]
-fn hashed_dot<R: Rule>(rule: R, model: &Model, batch: &MicroBatch, row: usize) -> f32 {
-    let mask = model.table.len() - 1;
+fn hashed_dot<N: Number, R: Rule<N>>(rule: R, table: &[[N; 2]], batch: Rows<'_>, row: usize) -> N {
+    let mask = table.len() - 1;
     let (hashes, values) = batch.features(row);
-    let mut sum = 0.0;
+    let mut sum = N::splat(0.0);
     for (&hash, &value) in hashes.iter().zip(values) {
-        sum += rule.weight(model.table[hash as usize & mask]) * value;
+        sum = sum + rule.weight(table[hash as usize & mask]) * N::splat(value);
     }
     sum
 }
@@ -150,18 +194,22 @@ fn hashed_dot<R: Rule>(rule: R, model: &Model, batch: &MicroBatch, row: usize) -
 /// Rows ahead whose hashed coordinates are asked for.
 pub(crate) const PREFETCHED: usize = 2;
 
-/// Asks for the hashed coordinates of a row that comes soon, so that they wait in the cache and not in memory.
+/// Asks for what is kept of the hashed coordinates of a row that comes soon, so that it waits in the cache and not in
+/// memory.
 #[inline(always)]
-pub(crate) fn prefetch(table: &[[f32; 2]], batch: &MicroBatch, row: usize) {
+pub(crate) fn prefetch<T>(table: &[T], batch: Rows<'_>, row: usize) {
     #[cfg(target_arch = "x86_64")]
     if row < batch.rows {
         let mask = table.len() - 1;
         for &hash in batch.features(row).0 {
-            let slots: *const [f32; 2] = &table[hash as usize & mask];
-            // SAFETY: a prefetch reads nothing, and the address is that of a borrowed element.
-            #[allow(unsafe_code, reason = "there is no safe way to say it")]
-            unsafe {
-                std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(slots.cast());
+            let kept: *const T = &table[hash as usize & mask];
+            for line in 0..size_of::<T>().div_ceil(CACHE_LINE) {
+                // SAFETY: a prefetch reads nothing, and the address lies within a borrowed element.
+                #[allow(unsafe_code, reason = "there is no safe way to say it")]
+                unsafe {
+                    let line = kept.cast::<i8>().add(line * CACHE_LINE);
+                    std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(line);
+                }
             }
         }
     }
@@ -169,13 +217,32 @@ pub(crate) fn prefetch(table: &[[f32; 2]], batch: &MicroBatch, row: usize) {
     let _ = (table, batch, row);
 }
 
-/// Dot product of two rows whose length is a multiple of [`LANES`]: lane `k` adds every 16th product, in order.
+/// Bytes that come from memory together.
+#[cfg(target_arch = "x86_64")]
+const CACHE_LINE: usize = 64;
+
+/// Dot product of weights and a row of values: lane `k` adds every 16th product, in order. There may be fewer weights than
+/// values, where the other values are padding.
 #[inline(always)]
-pub(crate) fn dot(weights: &[f32], values: &[f32]) -> f32 {
-    let mut lanes = [0.0; LANES];
-    for (w, x) in weights.chunks_exact(LANES).zip(values.chunks_exact(LANES)) {
+pub(crate) fn dot<N: Number>(weights: &[N], values: &[f32]) -> N {
+    let mut lanes = [N::splat(0.0); LANES];
+    let (whole, rest) = weights.as_chunks::<LANES>();
+    let (values, _) = values.as_chunks::<LANES>();
+    for (w, x) in whole.iter().zip(values) {
         for k in 0..LANES {
-            lanes[k] += w[k] * x[k];
+            lanes[k] = lanes[k] + w[k] * N::splat(x[k]);
+        }
+    }
+    if let (false, Some(x)) = (rest.is_empty(), values.get(whole.len())) {
+        // In places that are known when this is compiled, so that the lanes stay in registers.
+        let rest = rest.as_chunks::<PADDED>().0;
+        for at in 0..LANES / PADDED {
+            if let Some(w) = rest.get(at) {
+                for k in 0..PADDED {
+                    let lane = at * PADDED + k;
+                    lanes[lane] = lanes[lane] + w[k] * N::splat(x[lane]);
+                }
+            }
         }
     }
     sum_lanes(lanes)
@@ -183,24 +250,36 @@ pub(crate) fn dot(weights: &[f32], values: &[f32]) -> f32 {
 
 /// Adds the lanes as a tree: 16 to 8 to 4 to 2 to 1, each with its upper half.
 #[inline(always)]
-pub(crate) fn sum_lanes(mut lanes: [f32; LANES]) -> f32 {
+pub(crate) fn sum_lanes<N: Number>(mut lanes: [N; LANES]) -> N {
     let mut half = LANES / 2;
     while half > 0 {
         for k in 0..half {
-            lanes[k] += lanes[k + half];
+            lanes[k] = lanes[k] + lanes[k + half];
         }
         half /= 2;
     }
     lanes[0]
 }
 
-/// `1 / (1 + e^-z)`, without overflow for any finite `z`.
+/// `e^-|z|`.
+#[inline(always)]
+pub(crate) fn decay<N: Number>(z: N) -> N {
+    exp::exp_of_negative(z.abs() * N::splat(-1.0))
+}
+
+/// `1 / (1 + e^-z)` of a logit with its [`decay`].
+#[inline(always)]
+pub(crate) fn probability<N: Number>(z: N, decay: N) -> N {
+    let one = N::splat(1.0);
+    z.less(N::splat(0.0), decay, one) / (one + decay)
+}
+
+/// `1 / (1 + e^-z)`, without overflow for any `z`.
 ///
 /// ```
 /// assert_eq!(tidemill::learner::cpu::sigmoid(0.0), 0.5);
 /// ```
 #[inline(always)]
 pub fn sigmoid(z: f32) -> f32 {
-    let e = libm::expf(-z.abs());
-    if z >= 0.0 { 1.0 / (1.0 + e) } else { e / (1.0 + e) }
+    probability(z, decay(z))
 }

@@ -6,129 +6,205 @@
 //! An example weight of `h` learns the record `h` times in a row: because the step always lies along the rates times
 //! `x`, the logit after each repetition follows from the one before, and the weights are touched once.
 
-use super::{MAX_LOGIT, Model, PREFETCHED, Rule, dot, prefetch, sigmoid, sum_lanes, wide};
-use crate::examples::{LANES, MicroBatch};
+use super::number::{Number, Work};
+use super::{MAX_LOGIT, PREFETCHED, Rows, Rule, Watch, Weights, decay, dot, prefetch, probability, sigmoid, sum_lanes};
+use crate::examples::LANES;
 
 /// Buffers kept from one micro-batch to the next.
-#[derive(Debug, Default)]
-pub(super) struct Scratch {
-    /// Rates of the dense columns for the record in hand.
-    dense_rate: Vec<f32>,
-    /// Weights of the dense columns for the record in hand.
-    dense_weight: Vec<f32>,
+#[derive(Debug)]
+pub(super) struct Scratch<N> {
+    /// Rates of the dense columns for the record in hand, where its weight is not 1.
+    dense_rate: Vec<N>,
+    /// Weights of the dense columns for the record in hand, where no slot holds them.
+    dense_weight: Vec<N>,
+    /// What stands still of the dense columns, where weights need it.
+    dense_standing: Vec<N>,
     /// Squared gradients of the dense columns, not yet folded.
-    dense_squared: Vec<f32>,
+    dense_squared: Vec<N>,
     /// The record's hashed coordinates.
-    hashed: Vec<[f32; 2]>,
+    hashed: Vec<[N; 2]>,
     /// Rates of the record's hashed features.
-    hashed_rate: Vec<f32>,
+    hashed_rate: Vec<N>,
     /// Weights times values of the record's hashed features.
-    product: Vec<f32>,
+    product: Vec<N>,
     /// Squared residuals of the rows since the last fold.
-    squared: Vec<f32>,
+    squared: Vec<N>,
 }
 
-/// Predicts and learns a micro-batch, one record after the other.
-pub(super) fn learn<R: Rule>(
-    rule: R,
-    model: &mut Model,
-    batch: &MicroBatch,
-    scratch: &mut Scratch,
-    out: &mut Vec<f32>,
-) {
-    wide!(self::learn_rows::<R>(rule, model, batch, scratch, out));
-}
-
-/// The versions of this file's functions for AVX2.
-#[cfg(target_arch = "x86_64")]
-mod avx2 {
-    use super::{MicroBatch, Model, Rule, Scratch};
-
-    #[target_feature(enable = "avx2")]
-    pub(super) fn learn_rows<R: Rule>(
-        rule: R,
-        model: &mut Model,
-        batch: &MicroBatch,
-        s: &mut Scratch,
-        out: &mut Vec<f32>,
-    ) {
-        super::learn_rows(rule, model, batch, s, out);
+impl<N> Default for Scratch<N> {
+    fn default() -> Self {
+        Self {
+            dense_rate: Vec::new(),
+            dense_weight: Vec::new(),
+            dense_standing: Vec::new(),
+            dense_squared: Vec::new(),
+            hashed: Vec::new(),
+            hashed_rate: Vec::new(),
+            product: Vec::new(),
+            squared: Vec::new(),
+        }
     }
 }
 
-#[inline(always)]
-fn learn_rows<R: Rule>(rule: R, model: &mut Model, batch: &MicroBatch, s: &mut Scratch, out: &mut Vec<f32>) {
-    s.resize(model.dense_a.len());
-    let warming = model.learned == 0 || rule.is_cold(model.bias);
-    let (mut fold_start, mut next_fold) = (0, if warming { 1 } else { batch.rows });
-    for row in 0..batch.rows {
-        prefetch(&model.table, batch, row + PREFETCHED);
-        let logit = learn_row(rule, model, batch, row, s);
-        out.push(logit);
-        if row + 1 == next_fold || row + 1 == batch.rows {
-            fold(rule, model, batch, fold_start, row + 1, s);
-            fold_start = row + 1;
-            next_fold = (2 * next_fold).min(batch.rows);
+/// Predicts and learns a micro-batch, one record after the other.
+pub(super) fn learn<N: Number, R: Rule<N>>(
+    rule: R,
+    weights: &mut Weights<'_, N>,
+    batch: Rows<'_>,
+    scratch: &mut Scratch<N>,
+    out: &mut Vec<N>,
+    watch: &mut impl Watch<N>,
+) {
+    N::widely(Learn { rule, weights, batch, scratch, out, watch });
+}
+
+struct Learn<'a, 'w, N, R, W> {
+    rule: R,
+    weights: &'a mut Weights<'w, N>,
+    batch: Rows<'a>,
+    scratch: &'a mut Scratch<N>,
+    out: &'a mut Vec<N>,
+    watch: &'a mut W,
+}
+
+impl<N: Number, R: Rule<N>, W: Watch<N>> Work for Learn<'_, '_, N, R, W> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { rule, weights: model, batch, scratch: s, out, watch } = self;
+        s.resize(model.dense_a.len());
+        stand(rule, model, s);
+        let warming = *model.learned == 0 || rule.is_cold(*model.bias);
+        let (mut fold_start, mut next_fold) = (0, if warming { 1 } else { batch.rows });
+        for row in 0..batch.rows {
+            prefetch(model.table, batch, row + PREFETCHED);
+            let logit = learn_row(rule, model, batch, row, s, watch);
+            out.push(logit);
+            if row + 1 == next_fold || row + 1 == batch.rows {
+                fold(rule, model, batch, fold_start, row + 1, s);
+                stand(rule, model, s);
+                fold_start = row + 1;
+                next_fold = (2 * next_fold).min(batch.rows);
+            }
         }
     }
 }
 
 /// Predicts one record, then moves the weights by it; gives the logit.
 #[inline(always)]
-fn learn_row<R: Rule>(rule: R, model: &mut Model, batch: &MicroBatch, row: usize, s: &mut Scratch) -> f32 {
-    let rule = rule.at(model.learned);
+fn learn_row<N: Number, R: Rule<N>>(
+    rule: R,
+    model: &mut Weights<'_, N>,
+    batch: Rows<'_>,
+    row: usize,
+    s: &mut Scratch<N>,
+    watch: &mut impl Watch<N>,
+) -> N {
+    let rule = rule.at(*model.learned);
     let free = rule.unpenalised();
-    let width = model.dense_a.len();
-    let x = &batch.dense[row * width..(row + 1) * width];
+    let x = batch.numbers(row);
     let (hashes, values) = batch.features(row);
 
-    read_dense(rule, model, x, s);
-    let bias_rate = free.rate(model.bias, 1.0);
+    let dense = read_dense(rule, model, x, s);
+    let bias_rate = free.rate(*model.bias, 1.0);
     let hashed = read_hashed(rule, model, hashes, values, s);
-    let logit = (dot(&s.dense_weight, x) + hashed + free.weight(model.bias)).clamp(-MAX_LOGIT, MAX_LOGIT);
+    let logit = (dense + hashed + free.weight(*model.bias)).within(MAX_LOGIT);
 
     let (label, weight) = (batch.label[row], batch.weight[row]);
     if label.is_nan() || weight == 0.0 {
-        s.squared.push(0.0);
+        s.squared.push(N::splat(0.0));
         return logit;
     }
     let (residual, squared) = if weight == 1.0 {
-        let residual = sigmoid(logit) - label;
-        (residual, residual * residual)
+        let decay = decay(logit);
+        watch.see(logit, decay, label, weight);
+        let residual = probability(logit, decay) - N::splat(label);
+        let squared = residual * residual;
+        step_dense(rule, model, x, residual, squared, weight, s, |_, slots, x| rule.rate(slots, x));
+        (residual, squared)
     } else {
-        repeat(logit, label, weight, curvature(bias_rate, x, values, s))
+        watch_only(watch, logit, label, weight);
+        read_rates(rule, model, x, s);
+        let curvature = curvature(bias_rate, x, values, s);
+        let (residual, squared) = N::each(logit, curvature, |logit, by| repeat(logit, label, weight, by));
+        let rates = std::mem::take(&mut s.dense_rate);
+        step_dense(rule, model, x, residual, squared, weight, s, |j, _, _| rates[j]);
+        s.dense_rate = rates;
+        (residual, squared)
     };
     s.squared.push(squared);
-    step_dense(rule, model, x, residual, squared, weight, s);
-    model.bias = free.step(model.bias, residual, bias_rate, weight);
+    *model.bias = free.step(*model.bias, residual, bias_rate, weight);
     step_hashed(rule, model, hashes, values, residual, weight, s);
-    model.learned += 1;
-    model.updates += 1;
+    *model.learned += 1;
+    *model.updates += 1;
     logit
 }
 
-/// Weights and rates of the dense columns.
+/// Tells how good a prediction was where the step is made in pieces, and nothing else asks for its decay.
 #[inline(always)]
-fn read_dense<R: Rule>(rule: R, model: &Model, x: &[f32], s: &mut Scratch) {
-    let width = x.len();
-    let (a, b) = (&model.dense_a[..width], &model.dense_b[..width]);
-    let (weight, rate) = (&mut s.dense_weight[..width], &mut s.dense_rate[..width]);
-    for j in 0..width {
-        weight[j] = rule.weight([a[j], b[j]]);
+fn watch_only<N: Number, W: Watch<N>>(watch: &mut W, logit: N, label: f32, weight: f32) {
+    if W::WANTED {
+        watch.see(logit, decay(logit), label, weight);
+    }
+}
+
+/// Takes in what stands still of the dense columns until the next fold.
+#[inline(always)]
+fn stand<N: Number, R: Rule<N>>(rule: R, model: &Weights<'_, N>, s: &mut Scratch<N>) {
+    if R::HOLDS_WEIGHT {
+        return;
+    }
+    let columns = model.dense_b.len();
+    let (b, standing) = (&model.dense_b[..columns], &mut s.dense_standing[..columns]);
+    for j in 0..columns {
+        standing[j] = rule.standing(b[j]);
+    }
+}
+
+/// The dense columns' part of the logit.
+#[inline(always)]
+fn read_dense<N: Number, R: Rule<N>>(rule: R, model: &Weights<'_, N>, x: &[f32], s: &mut Scratch<N>) -> N {
+    if R::HOLDS_WEIGHT {
+        return dot(model.dense_a, x);
+    }
+    let columns = model.dense_a.len();
+    let (a, standing, weight) =
+        (&model.dense_a[..columns], &s.dense_standing[..columns], &mut s.dense_weight[..columns]);
+    for j in 0..columns {
+        weight[j] = rule.weight_beside(a[j], standing[j]);
+    }
+    dot(weight, x)
+}
+
+/// Rates of the dense columns.
+#[inline(always)]
+fn read_rates<N: Number, R: Rule<N>>(rule: R, model: &Weights<'_, N>, x: &[f32], s: &mut Scratch<N>) {
+    let columns = model.dense_a.len();
+    let (a, b, x) = (&model.dense_a[..columns], &model.dense_b[..columns], &x[..columns]);
+    let rate = &mut s.dense_rate[..columns];
+    for j in 0..columns {
         rate[j] = rule.rate([a[j], b[j]], x[j]);
     }
 }
 
 /// Gathers the hashed coordinates with their rates; gives their part of the logit.
 #[inline(always)]
-fn read_hashed<R: Rule>(rule: R, model: &Model, hashes: &[u32], values: &[f32], s: &mut Scratch) -> f32 {
+fn read_hashed<N: Number, R: Rule<N>>(
+    rule: R,
+    model: &Weights<'_, N>,
+    hashes: &[u32],
+    values: &[f32],
+    s: &mut Scratch<N>,
+) -> N {
+    let zero = N::splat(0.0);
     let mask = model.table.len() - 1;
     let count = hashes.len();
     let padded = count.next_multiple_of(LANES);
     if s.hashed.len() < padded {
-        s.hashed.resize(padded, [0.0; 2]);
-        s.hashed_rate.resize(padded, 0.0);
-        s.product.resize(padded, 0.0);
+        s.hashed.resize(padded, [zero; 2]);
+        s.hashed_rate.resize(padded, zero);
+        s.product.resize(padded, zero);
     }
     for (slot, &hash) in s.hashed.iter_mut().zip(hashes) {
         *slot = model.table[hash as usize & mask];
@@ -136,14 +212,14 @@ fn read_hashed<R: Rule>(rule: R, model: &Model, hashes: &[u32], values: &[f32], 
     let (slots, rates) = (&s.hashed[..count], &mut s.hashed_rate[..count]);
     let products = &mut s.product[..count];
     for k in 0..count {
-        products[k] = rule.weight(slots[k]) * values[k];
+        products[k] = rule.weight(slots[k]) * N::splat(values[k]);
         rates[k] = rule.rate(slots[k], values[k]);
     }
-    s.product[count..padded].fill(0.0);
-    let mut lanes = [0.0; LANES];
-    for chunk in s.product[..padded].chunks_exact(LANES) {
+    s.product[count..padded].fill(zero);
+    let mut lanes = [zero; LANES];
+    for chunk in s.product[..padded].as_chunks::<LANES>().0 {
         for k in 0..LANES {
-            lanes[k] += chunk[k];
+            lanes[k] = lanes[k] + chunk[k];
         }
     }
     sum_lanes(lanes)
@@ -151,9 +227,14 @@ fn read_hashed<R: Rule>(rule: R, model: &Model, hashes: &[u32], values: &[f32], 
 
 /// How far the logit falls per unit of residual: the sum of rate times squared value over the record.
 #[inline(always)]
-fn curvature(bias_rate: f32, x: &[f32], values: &[f32], s: &Scratch) -> f32 {
-    let dense: f32 = x.iter().zip(&s.dense_rate).map(|(x, rate)| rate * x * x).sum();
-    let hashed: f32 = values.iter().zip(&s.hashed_rate).map(|(x, rate)| rate * x * x).sum();
+fn curvature<N: Number>(bias_rate: N, x: &[f32], values: &[f32], s: &Scratch<N>) -> N {
+    let (mut dense, mut hashed) = (N::splat(0.0), N::splat(0.0));
+    for (&x, &rate) in x.iter().zip(&s.dense_rate) {
+        dense = dense + rate * N::splat(x) * N::splat(x);
+    }
+    for (&x, &rate) in values.iter().zip(&s.hashed_rate) {
+        hashed = hashed + rate * N::splat(x) * N::splat(x);
+    }
     dense + hashed + bias_rate
 }
 
@@ -201,69 +282,87 @@ fn flow(logit: f32, label: f32, time: f32, curvature: f32) -> (f32, f32) {
 }
 
 #[inline(always)]
-fn step_dense<R: Rule>(
+#[expect(clippy::too_many_arguments, reason = "what a step is made of")]
+fn step_dense<N: Number, R: Rule<N>>(
     rule: R,
-    model: &mut Model,
+    model: &mut Weights<'_, N>,
     x: &[f32],
-    residual: f32,
-    squared: f32,
+    residual: N,
+    squared: N,
     weight: f32,
-    s: &mut Scratch,
+    s: &mut Scratch<N>,
+    rate: impl Fn(usize, [N; 2], f32) -> N,
 ) {
-    let width = x.len();
-    let (a, b) = (&mut model.dense_a[..width], &model.dense_b[..width]);
-    let (rate, sum) = (&s.dense_rate[..width], &mut s.dense_squared[..width]);
-    for j in 0..width {
-        a[j] = rule.step([a[j], b[j]], residual * x[j], rate[j], weight)[0];
-        sum[j] += squared * x[j] * x[j];
+    let columns = model.dense_a.len();
+    let (a, b, x) = (&mut model.dense_a[..columns], &model.dense_b[..columns], &x[..columns]);
+    let sum = &mut s.dense_squared[..columns];
+    // Where a slot holds the weight nothing stands beside it, and anything will do.
+    let standing = if R::HOLDS_WEIGHT { b } else { &s.dense_standing[..columns] };
+    for j in 0..columns {
+        let value = N::splat(x[j]);
+        let rate = rate(j, [a[j], b[j]], x[j]);
+        a[j] = rule.step_beside(a[j], standing[j], residual * value, rate, weight);
+        sum[j] = sum[j] + squared * value * value;
     }
 }
 
 #[inline(always)]
-fn step_hashed<R: Rule>(
+fn step_hashed<N: Number, R: Rule<N>>(
     rule: R,
-    model: &mut Model,
+    model: &mut Weights<'_, N>,
     hashes: &[u32],
     values: &[f32],
-    residual: f32,
+    residual: N,
     weight: f32,
-    s: &Scratch,
+    s: &Scratch<N>,
 ) {
     let mask = model.table.len() - 1;
     for k in 0..hashes.len() {
         let slots = &mut model.table[hashes[k] as usize & mask];
-        slots[0] = rule.step(*slots, residual * values[k], s.hashed_rate[k], weight)[0];
+        slots[0] = rule.step(*slots, residual * N::splat(values[k]), s.hashed_rate[k], weight)[0];
     }
 }
 
 /// Folds the squared gradients of rows `start..end` into the slots.
 #[inline(always)]
-fn fold<R: Rule>(rule: R, model: &mut Model, batch: &MicroBatch, start: usize, end: usize, s: &mut Scratch) {
-    let free = rule.unpenalised();
-    let width = model.dense_a.len();
-    let (a, b, sum) = (&mut model.dense_a[..width], &mut model.dense_b[..width], &mut s.dense_squared[..width]);
-    for j in 0..width {
+fn fold<N: Number, R: Rule<N>>(
+    rule: R,
+    model: &mut Weights<'_, N>,
+    batch: Rows<'_>,
+    start: usize,
+    end: usize,
+    s: &mut Scratch<N>,
+) {
+    let columns = model.dense_a.len();
+    let (a, b) = (&mut model.dense_a[..columns], &mut model.dense_b[..columns]);
+    let sum = &mut s.dense_squared[..columns];
+    for j in 0..columns {
         [a[j], b[j]] = rule.fold([a[j], b[j]], sum[j]);
-        sum[j] = 0.0;
+        sum[j] = N::splat(0.0);
     }
-    model.bias = free.fold(model.bias, s.squared.iter().sum());
+    let mut squared = N::splat(0.0);
+    for &one in &s.squared {
+        squared = squared + one;
+    }
+    *model.bias = rule.unpenalised().fold(*model.bias, squared);
     let mask = model.table.len() - 1;
     for row in start..end {
         let squared = s.squared[row - start];
         let (hashes, values) = batch.features(row);
         for (&hash, &value) in hashes.iter().zip(values) {
             let slots = &mut model.table[hash as usize & mask];
-            *slots = rule.fold(*slots, squared * value * value);
+            *slots = rule.fold(*slots, squared * N::splat(value) * N::splat(value));
         }
     }
     s.squared.clear();
 }
 
-impl Scratch {
-    fn resize(&mut self, width: usize) {
-        self.dense_rate.resize(width, 0.0);
-        self.dense_weight.resize(width, 0.0);
-        self.dense_squared.resize(width, 0.0);
+impl<N: Number> Scratch<N> {
+    fn resize(&mut self, columns: usize) {
+        self.dense_rate.resize(columns, N::splat(0.0));
+        self.dense_weight.resize(columns, N::splat(0.0));
+        self.dense_standing.resize(columns, N::splat(0.0));
+        self.dense_squared.resize(columns, N::splat(0.0));
     }
 }
 

@@ -17,7 +17,7 @@ mod calendar;
 mod effects;
 mod field;
 mod label;
-mod rng;
+pub(crate) mod rng;
 
 use crate::record::LossSum;
 use clicks::Clicks;

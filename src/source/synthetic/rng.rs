@@ -4,7 +4,7 @@
 
 /// SplitMix64 (Steele, Lea, Flood 2014): 64 bits of state, every seed as good as any other.
 #[derive(Debug, Clone)]
-pub(super) struct Rng {
+pub(crate) struct Rng {
     state: u64,
     /// The second number of the last pair of normals.
     spare: Option<f64>,
@@ -12,7 +12,7 @@ pub(super) struct Rng {
 
 impl Rng {
     /// Seeds are mixed with the generator's own `salt`, so that streams of one seed have nothing in common.
-    pub(super) fn new(seed: u64, salt: u64) -> Self {
+    pub(crate) fn new(seed: u64, salt: u64) -> Self {
         Self { state: mix(mix(seed) ^ salt), spare: None }
     }
 
@@ -25,13 +25,13 @@ impl Rng {
 
     /// Uniform in `[0, 1)`, a multiple of `2^-53`.
     #[inline(always)]
-    pub(super) fn uniform(&mut self) -> f64 {
+    pub(crate) fn uniform(&mut self) -> f64 {
         (self.bits() >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
     }
 
     /// Uniform whole number below `limit`; the bias of about `limit / 2^32` is far below what a stream can show.
     #[inline(always)]
-    pub(super) fn below(&mut self, limit: u32) -> u32 {
+    pub(crate) fn below(&mut self, limit: u32) -> u32 {
         (((self.bits() >> 32) * u64::from(limit)) >> 32) as u32
     }
 
