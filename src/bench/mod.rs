@@ -17,7 +17,7 @@ mod text;
 
 use std::time::{Duration, Instant};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::learner::cpu;
 use crate::learner::device::DeviceChoice;
 use crate::pipeline::Stop;
@@ -44,10 +44,10 @@ const FOR_ROOFLINES: f64 = 0.08;
 const PATIENCE: f64 = 1.5;
 const GRACE: Duration = Duration::from_secs(30);
 
-/// Measures.
+/// Measures. Where a stop is asked for, what has been measured by then is the report, and the rest of it skipped.
 ///
 /// # Errors
-/// A device that was asked for and is not there; a stop before the end.
+/// A device that was asked for and is not there.
 pub fn run(request: &Request, stop: &Stop, tell: &mut dyn FnMut(&str)) -> Result<Report> {
     let started = Instant::now();
     let (devices, mut notes) = contestants::found(&request.devices)?;
@@ -56,7 +56,7 @@ pub fn run(request: &Request, stop: &Stop, tell: &mut dyn FnMut(&str)) -> Result
     let rooflines = rooflines::measure(&devices, request.extent, time.mul_f64(FOR_ROOFLINES));
     let plan = plan(&devices, request, time.mul_f64(1.0 - FOR_ROOFLINES));
     notes.push(SLICE_FROM.replace("{}", &format!("{:.2}", plan.slice.as_secs_f64())));
-    let cells = cells(&devices, &plan, &rooflines, stop, tell)?;
+    let cells = cells(&devices, &plan, &rooflines, stop, tell);
     Ok(Report {
         tidemill: env!("CARGO_PKG_VERSION"),
         machine: machine(),
@@ -86,41 +86,35 @@ fn plan(devices: &[Device], request: &Request, all: Duration) -> Plan {
     Plan { slice: all.div_f64(cells.max(1) as f64), cases, all }
 }
 
-fn cells(
-    devices: &[Device],
-    plan: &Plan,
-    roof: &Rooflines,
-    stop: &Stop,
-    tell: &mut dyn FnMut(&str),
-) -> Result<Vec<Cell>> {
+fn cells(devices: &[Device], plan: &Plan, roof: &Rooflines, stop: &Stop, tell: &mut dyn FnMut(&str)) -> Vec<Cell> {
     let (started, mut cells, mut ready) = (Instant::now(), Vec::new(), measure::Ready::default());
     for (at, case) in plan.cases.iter().enumerate() {
-        if stop.is_requested() {
-            return Err(Error::new(ErrorKind::Interrupted, "stopped before everything was measured"));
-        }
-        if at == 0 || !case.shares_with(&plan.cases[at - 1]) {
+        let over = match started.elapsed() > plan.all.mul_f64(PATIENCE) + GRACE {
+            _ if stop.is_requested() => Some("the bench was stopped before"),
+            true => Some("the time was up: --time SECONDS gives more"),
+            false => None,
+        };
+        if over.is_none() && (at == 0 || !case.shares_with(&plan.cases[at - 1])) {
             tell(&format!("{}, micro-batches of {}", case.name, case.batch));
         }
-        let is_late = started.elapsed() > plan.all.mul_f64(PATIENCE) + GRACE;
-        cells.extend(cells_of(devices, case, plan.slice, is_late, roof, &mut ready));
+        cells.extend(cells_of(devices, case, plan.slice, over, roof, &mut ready));
     }
-    Ok(cells)
+    cells
 }
 
-/// A case on every device, the devices taking turns.
+/// A case on every device, the devices taking turns; `over` says why it is too late for any of them.
 fn cells_of(
     devices: &[Device],
     case: &Case,
     slice: Duration,
-    is_late: bool,
+    over: Option<&str>,
     roof: &Rooflines,
     ready: &mut measure::Ready,
 ) -> Vec<Cell> {
     let entered: Vec<&Device> = devices.iter().filter(|device| device.enters(case)).collect();
     let mut lanes: Vec<Lane> = Vec::new();
     for device in &entered {
-        let late = is_late.then(|| "the time was up: --time SECONDS gives more".to_owned());
-        lanes.push(match late.or_else(|| refusal(device, case)) {
+        lanes.push(match refusal(device, case).or_else(|| over.map(str::to_owned)) {
             Some(reason) => Lane::skipped(reason),
             None => Lane::new(open(device, case), ready.micro_batches(case)),
         });
@@ -148,5 +142,29 @@ fn machine() -> Machine {
         os: std::env::consts::OS,
         architecture: std::env::consts::ARCH,
         instructions: cpu::instructions(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bench_that_is_stopped_tells_what_it_has_and_skips_the_rest() {
+        let stop = Stop::default();
+        let request = Request { extent: Extent::Quick, seconds: 0.1, devices: vec![DeviceChoice::Cpu] };
+        let mut said = Vec::new();
+        let report = run(&request, &stop, &mut |what| {
+            said.push(what.to_owned());
+            if what == "dense 28, micro-batches of 256" {
+                stop.request(); // what has been begun is measured
+            }
+        })
+        .unwrap();
+        let measured = report.cells.iter().filter(|cell| cell.measured().is_some());
+        assert_eq!((measured.count(), said.len()), (1, 2), "{said:?}");
+        let is_stopped =
+            |cell: &&Cell| matches!(&cell.outcome, Outcome::Skipped { reason } if reason.contains("stopped"));
+        assert_eq!(report.cells.iter().filter(is_stopped).count(), 7);
     }
 }

@@ -11,11 +11,18 @@ pub fn text(report: &Report) -> String {
     for shape in shapes(report) {
         out.push_str(&of_shape(report, shape));
     }
+    out.push_str(LEGEND);
     out.push_str(&crossovers(report));
     out.push_str(&skipped(report));
     report.notes.iter().for_each(|note| out.push_str(&format!("note: {note}\n")));
     out
 }
+
+const LEGEND: &str = "
+  K: learners of the same stream; GB/s: features that crossed to the learner; % band: of what memory copies (CPU) or is
+  uploaded (GPU); % parse: of the records one thread parses; us/step: where micro-batches follow each other; p50, p99:
+  from a micro-batch handed in until its predictions are out, one at a time
+";
 
 /// The shapes, in the order in which they were measured.
 pub(super) fn shapes(report: &Report) -> Vec<&'static str> {
