@@ -5,6 +5,8 @@
 mod names;
 pub mod pairs;
 
+use std::ops::Range;
+
 use crate::error::Result;
 use crate::record::{LossSum, Place, Rejected};
 use crate::snapshot::{Restoring, Saving, Snapshot};
@@ -179,6 +181,30 @@ impl MicroBatch {
         self.record.clone_from(record);
         self.id.clone_from(id);
         self.id_end.clone_from(id_end);
+    }
+
+    /// Becomes a copy of some rows of another one, in the buffers that it has; ids are left out.
+    ///
+    /// ```
+    /// use tidemill::examples::MicroBatch;
+    /// let of = MicroBatch { rows: 2, dense: vec![1.0, 2.0], row_start: vec![0, 1, 3], hash: vec![7, 8, 9],
+    ///     value: vec![1.0; 3], label: vec![0.0, 1.0], weight: vec![1.0; 2], record: vec![1, 2], ..MicroBatch::default() };
+    /// let mut copy = MicroBatch::default();
+    /// copy.copy_rows(&of, 1..2);
+    /// assert_eq!((copy.row_start, copy.hash, copy.dense), (vec![0, 2], vec![8, 9], vec![2.0]));
+    /// ```
+    pub fn copy_rows(&mut self, other: &Self, rows: Range<usize>) {
+        self.clear();
+        self.rows = rows.len();
+        let width = other.dense.len().checked_div(other.rows).unwrap_or(0);
+        self.dense.extend_from_slice(&other.dense[rows.start * width..rows.end * width]);
+        let (start, end) = (other.row_start[rows.start], other.row_start[rows.end]);
+        self.row_start.extend(other.row_start[rows.start + 1..=rows.end].iter().map(|at| at - start));
+        self.hash.extend_from_slice(&other.hash[start as usize..end as usize]);
+        self.value.extend_from_slice(&other.value[start as usize..end as usize]);
+        self.label.extend_from_slice(&other.label[rows.clone()]);
+        self.weight.extend_from_slice(&other.weight[rows.clone()]);
+        self.record.extend_from_slice(&other.record[rows]);
     }
 
     /// Bytes of memory that its contents take, itself included.

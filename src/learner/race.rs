@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::Learner;
 use super::made_up::Kind;
+use super::many::ManyLearners;
 use crate::error::Result;
 use crate::examples::MicroBatch;
 
@@ -57,6 +58,41 @@ pub(super) fn race(cpu: &mut dyn Learner, gpu: &mut dyn Learner, kind: &Kind, ro
         turns.push((cpu.rate(TURN)?, gpu.rate(TURN)?));
     }
     Ok(Rates::of(&turns))
+}
+
+/// The same for many learners. Those of the CPU learn here one part after the other, and at the same time in the run
+/// itself: what they take is divided by the number of parts.
+pub(super) fn race_of_many(
+    cpu: &mut [Box<dyn ManyLearners>],
+    gpu: &mut dyn ManyLearners,
+    kind: &Kind,
+    rows: usize,
+) -> Result<Rates> {
+    let batches = kind.micro_batches(rows);
+    let parts = cpu.len().max(1) as f64;
+    let mut on_cpu = || cpu.iter_mut().try_fold(0.0, |sum, part| Ok(sum + 1.0 / rate_of_many(&mut **part, &batches)?));
+    let mut on_gpu = || rate_of_many(gpu, &batches);
+    (on_cpu()?, on_gpu()?);
+    let mut turns = Vec::new();
+    for _ in 0..2 {
+        turns.push((1.0 / on_cpu()?, on_gpu()?));
+    }
+    turns.iter_mut().for_each(|turn| turn.0 *= parts);
+    Ok(Rates::of(&turns))
+}
+
+/// Learns for the time of a turn and gives the records a second.
+fn rate_of_many(learners: &mut dyn ManyLearners, batches: &[MicroBatch]) -> Result<f64> {
+    let (started, mut records) = (Instant::now(), 0);
+    for batch in batches.iter().cycle() {
+        learners.learn(batch)?;
+        records += batch.rows;
+        if started.elapsed() >= TURN {
+            break;
+        }
+    }
+    learners.standings()?;
+    Ok(records as f64 / started.elapsed().as_secs_f64())
 }
 
 impl Rates {

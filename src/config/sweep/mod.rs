@@ -9,7 +9,6 @@ use std::collections::HashSet;
 use super::{LearnerOptions, OptimizerName, Options, Plan, settings};
 use crate::error::{Error, Result};
 use crate::learner::Settings;
-use crate::learner::device::DeviceChoice;
 use grid::{Assignment, Grid};
 
 /// Records that are handed on together, at least: a multiple of every micro-batch.
@@ -97,9 +96,6 @@ impl Sweep {
         let (candidates, left_out) = candidates(&options.learner, assignments)?;
         let first = candidates.first().ok_or_else(|| Error::usage("--grid: no setting is left"))?;
         let mut plan = Plan::new(Options { learner: first.options.clone(), ..options.clone() }, &[])?;
-        if matches!(plan.device, DeviceChoice::Gpu(_)) {
-            return Err(Error::usage("a sweep learns on the CPU: leave --device out, or write --device cpu"));
-        }
         plan.settings.batch = together(&candidates)?;
         let promoted = promoted(sweep.promote.as_deref(), candidates.len())?;
         if sweep.promote.is_some() && plan.outputs.model.is_none() {

@@ -11,6 +11,7 @@ pub mod counters;
 mod fault;
 pub mod kernels;
 mod links;
+pub mod many;
 pub mod plan;
 pub mod probe;
 mod ring;
@@ -120,18 +121,20 @@ fn check(adapter: &Adapter, models: &[Model], settings: &[Settings], variant: &V
             adapter.name()
         )));
     }
-    let same = |a: &Settings, b: &Settings| {
-        let rule = setting::kind(a.optimizer) == setting::kind(b.optimizer) && power_t(a) == power_t(b);
-        rule && (a.update, a.batch, a.hash_bits, a.frozen) == (b.update, b.batch, b.hash_bits, b.frozen)
-    };
-    let alike =
-        settings.iter().all(|each| same(each, &settings[0])) && models.iter().all(|m| m.shape() == models[0].shape());
+    let alike = settings.iter().all(|each| are_alike(each, &settings[0]))
+        && models.iter().all(|model| model.shape() == models[0].shape());
     if models.is_empty() || models.len() != settings.len() || !alike || models.len() > 1 && settings[0].frozen {
         return Err(Error::device(
             "learners side by side have one kind of rule, update, batch and shape: open one set of each",
         ));
     }
     Ok(())
+}
+
+/// Whether two learners differ in no more than the parameters of one kind of rule, so that one kernel learns both.
+fn are_alike(a: &Settings, b: &Settings) -> bool {
+    let rule = setting::kind(a.optimizer) == setting::kind(b.optimizer) && power_t(a) == power_t(b);
+    rule && (a.update, a.batch, a.hash_bits, a.frozen) == (b.update, b.batch, b.hash_bits, b.frozen)
 }
 
 fn power_t(settings: &Settings) -> f32 {

@@ -12,10 +12,11 @@ use std::sync::{Arc, OnceLock};
 use super::{Outcome, Status, Stop, run_on};
 use crate::config::sweep::Sweep;
 use crate::error::{Error, Result};
+use crate::learner::Settings;
 use crate::learner::cpu::many;
-use crate::learner::device::{Job, Opened};
-use crate::learner::many::{Field, ManyLearners};
-use crate::learner::{Model, Settings};
+use crate::learner::device::many::OpenedMany;
+use crate::learner::device::{self, Job, Opened};
+use crate::learner::many::Field;
 pub use crew::{Crew, Ranked};
 use relay::Relay;
 
@@ -39,7 +40,7 @@ pub type Observe<'a> = &'a mut dyn FnMut(Status<'_>, &Crew);
 /// As [`super::run`], and weights that need more memory than there may be.
 pub fn run(sweep: &Sweep, stop: &Stop, observe: Observe<'_>) -> Result<Swept> {
     let crew = OnceLock::new();
-    let mut open = |job: Job| open(sweep, job.model, |started| crew.get_or_init(|| Arc::new(started)).clone());
+    let mut open = |job: Job| open(sweep, job, |started| crew.get_or_init(|| Arc::new(started)).clone());
     let mut look = |status: Status<'_>| {
         if let Some(crew) = crew.get() {
             observe(status, crew);
@@ -53,23 +54,19 @@ pub fn run(sweep: &Sweep, stop: &Stop, observe: Observe<'_>) -> Result<Swept> {
 }
 
 /// Opens the learners and starts their threads.
-fn open(sweep: &Sweep, blank: Model, keep: impl FnOnce(Crew) -> Arc<Crew>) -> Result<Opened> {
-    let of = |settings: &Settings| Settings { hash_bits: blank.hash_bits, ..*settings };
+fn open(sweep: &Sweep, job: Job, keep: impl FnOnce(Crew) -> Arc<Crew>) -> Result<Opened> {
+    let of = |settings: &Settings| Settings { hash_bits: job.model.hash_bits, ..*settings };
     let field = Field {
-        shape: blank.shape(),
+        shape: job.model.shape(),
         settings: sweep.candidates.iter().map(|candidate| of(&candidate.settings)).collect(),
     };
     check_memory(sweep, &field)?;
-    let crew = keep(Crew::start(learners(sweep, &field)?));
-    let device = many::instructions().map_or("cpu".to_owned(), |widest| format!("cpu ({widest})"));
-    let why = format!("{} learners side by side", field.settings.len());
-    let learner = Box::new(Relay::new(crew, blank, sweep.drop_after, sweep.promoted));
+    let OpenedMany { parts, device, why } =
+        device::many::open(&sweep.plan.device, &field, sweep.plan.threads, job.features)?;
+    let crew = keep(Crew::start(parts));
+    let why = format!("{} learners side by side; {why}", field.settings.len());
+    let learner = Box::new(Relay::new(crew, job.model, sweep.drop_after, sweep.promoted));
     Ok(Opened { learner, device, why, makes_pairs: false })
-}
-
-/// The backend's learners, in parts that learn at the same time.
-fn learners(sweep: &Sweep, field: &Field) -> Result<Vec<Box<dyn ManyLearners>>> {
-    many::open(field, sweep.plan.threads)
 }
 
 fn check_memory(sweep: &Sweep, field: &Field) -> Result<()> {

@@ -4,6 +4,8 @@
 //! A GPU that was asked for is never replaced by the CPU at the start; one that fails under way is, and says so (see
 //! [`super::failover`]). Under `auto` both are measured on a made-up stream (see `race.rs`).
 
+pub mod many;
+
 use std::fmt;
 use std::str::FromStr;
 
