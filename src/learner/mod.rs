@@ -14,6 +14,7 @@ pub mod many;
 pub mod model;
 pub mod optimizer;
 mod race;
+mod tune;
 mod warm_start;
 
 use crate::error::Result;

@@ -60,6 +60,14 @@ pub(super) fn race(cpu: &mut dyn Learner, gpu: &mut dyn Learner, kind: &Kind, ro
     Ok(Rates::of(&turns))
 }
 
+/// Records a second of one learner, in one short turn after another to warm up.
+pub(super) fn trial(learner: &mut dyn Learner, kind: &Kind, rows: usize) -> Result<f64> {
+    let batches = kind.micro_batches(rows.clamp(1, (LARGEST / kind.bytes().max(1)).max(1)));
+    let mut runner = Runner::new(learner, &batches);
+    runner.rate(WARM_UP)?;
+    runner.rate(TURN)
+}
+
 /// The same for many learners. Those of the CPU learn here one part after the other, and at the same time in the run
 /// itself: what they take is divided by the number of parts.
 pub(super) fn race_of_many(

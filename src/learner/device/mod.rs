@@ -13,10 +13,11 @@ use serde::{Deserialize, Serialize};
 
 use super::crossing::Crossing;
 use super::failover::{Failover, Fallback, most_logged};
+use super::gpu::variant::Variant;
 use super::gpu::{Adapter, AdapterSummary, Wanted};
 use super::made_up::Kind;
 use super::race::{Rates, race};
-use super::{Learner, Model, Settings, cpu, gpu};
+use super::{Learner, Model, Settings, cpu, gpu, tune};
 use crate::error::{Error, Result};
 
 /// `--device`.
@@ -102,7 +103,7 @@ pub fn open(choice: &DeviceChoice, job: Job) -> Result<Opened> {
         DeviceChoice::Cpu => Ok(open_cpu(job, "asked for")),
         DeviceChoice::Gpu(name) => {
             let adapter = gpu::adapter::find(name.as_deref().map_or(Wanted::Best, Wanted::Named))?;
-            let prepared = prepare(&adapter, &job)?;
+            let prepared = prepare(&adapter, &job, tuned(&adapter, &job))?;
             Ok(as_gpu(prepared, &adapter.name(), job, "asked for"))
         }
         DeviceChoice::Auto => Ok(open_faster(job)),
@@ -131,11 +132,16 @@ fn cpu_name() -> String {
     }
 }
 
-fn prepare(adapter: &Adapter, job: &Job) -> Result<gpu::Prepared> {
-    match job.gpu_makes_pairs() {
-        true => gpu::prepare_to_cross(adapter, &job.model, job.settings),
-        false => gpu::prepare(adapter, &job.model, job.settings),
+fn prepare(adapter: &Adapter, job: &Job, variant: Variant) -> Result<gpu::Prepared> {
+    if job.gpu_makes_pairs() {
+        return gpu::prepare_to_cross(adapter, &job.model, job.settings);
     }
+    gpu::prepare_in(adapter, &job.model, job.settings, variant)
+}
+
+/// The way in which a job runs fastest on an adapter.
+fn tuned(adapter: &Adapter, job: &Job) -> Variant {
+    tune::fastest(adapter, &job.model, job.settings, job.features)
 }
 
 impl Job {
@@ -171,8 +177,9 @@ fn open_faster(job: Job) -> Opened {
         Ok(adapter) => adapter,
         Err(_) => return open_cpu(job, "no GPU was found"),
     };
-    let rates = compare(&adapter, &job);
-    open_by(rates, &adapter.name(), job, |job| prepare(&adapter, job))
+    let variant = tuned(&adapter, &job);
+    let rates = compare(&adapter, &job, variant);
+    open_by(rates, &adapter.name(), job, |job| prepare(&adapter, job, variant))
 }
 
 /// Opens the faster backend, and the CPU where either the measurement or the GPU's `prepare` has failed.
@@ -202,10 +209,10 @@ fn unusable(adapter: &str, error: &Error) -> String {
 }
 
 /// Runs both backends on the same made-up micro-batches, from blank models of the same shape.
-fn compare(adapter: &Adapter, job: &Job) -> Result<Rates> {
+fn compare(adapter: &Adapter, job: &Job, variant: Variant) -> Result<Rates> {
     let Job { model, settings, features, .. } = job;
     let blank = || Model::new(model.shape(), model.optimizer, model.penalty);
-    let mut on_gpu = gpu::open(adapter, blank(), *settings)?;
+    let mut on_gpu = gpu::open_as(adapter, blank(), *settings, variant)?;
     let kind = Kind { shape: model.shape(), features: *features };
     race(&mut cpu::open(blank(), *settings), &mut on_gpu, &kind, settings.batch)
 }
@@ -326,7 +333,7 @@ mod tests {
     #[test]
     fn auto_takes_the_gpu_where_it_is_faster_and_opens() {
         let Ok(adapter) = gpu::adapter::find(Wanted::Best) else { return eprintln!("skipped: no adapter") };
-        let prepare = |job: &Job| prepare(&adapter, job);
+        let prepare = |job: &Job| prepare(&adapter, job, Variant::PLAIN);
         let mut opened = open_by(Ok(TWICE), &adapter.name(), job(SETTINGS), prepare);
         assert!(opened.device.starts_with("gpu") && opened.why.starts_with("measured"), "{}", opened.why);
         assert_eq!(opened.learner.model().unwrap(), blank());
@@ -357,7 +364,7 @@ mod tests {
         let Ok(adapter) = gpu::adapter::find(Wanted::Best) else { return eprintln!("skipped: no adapter") };
         for (numeric, features) in [(5, 0), (0, 3), (5, 3)] {
             let model = Model::new(Shape { numeric, hash_bits: 10 }, SETTINGS.optimizer, SETTINGS.penalty);
-            let rates = compare(&adapter, &Job { model, features, ..job(SETTINGS) }).unwrap();
+            let rates = compare(&adapter, &Job { model, features, ..job(SETTINGS) }, Variant::PLAIN).unwrap();
             assert!(rates.gpu > 0.0 && rates.cpu > 0.0 && rates.ratio > 0.0, "{rates}");
         }
     }

@@ -48,8 +48,7 @@ pub fn open(adapter: &Adapter, model: Model, settings: Settings) -> Result<GpuLe
 ///
 /// As [`open`], and where the adapter cannot run that way.
 pub fn open_as(adapter: &Adapter, model: Model, settings: Settings, variant: Variant) -> Result<GpuLearner> {
-    let job = Job { models: std::slice::from_ref(&model), settings: &[settings], variant, pairs: false };
-    Ok(prepare_as(adapter, job)?.with(model))
+    Ok(prepare_in(adapter, &model, settings, variant)?.with(model))
 }
 
 /// Opens the GPU backend on many models, which learn side by side from the same micro-batches. The learner gives the
@@ -70,7 +69,15 @@ pub fn open_many(adapter: &Adapter, models: Vec<Model>, settings: &[Settings], v
 ///
 /// As [`open`].
 pub fn prepare(adapter: &Adapter, model: &Model, settings: Settings) -> Result<Prepared> {
-    let variant = Variant::likely(adapter);
+    prepare_in(adapter, model, settings, Variant::likely(adapter))
+}
+
+/// The same, to be run in a given way.
+///
+/// # Errors
+///
+/// As [`open_as`].
+pub fn prepare_in(adapter: &Adapter, model: &Model, settings: Settings, variant: Variant) -> Result<Prepared> {
     prepare_as(adapter, Job { models: std::slice::from_ref(model), settings: &[settings], variant, pairs: false })
 }
 
