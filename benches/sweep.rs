@@ -36,7 +36,8 @@ const LAP: Duration = Duration::from_millis(60);
 /// Learners of a sweep.
 const LEARNERS: usize = 64;
 /// As many settings.
-const GRID: &str = "learning-rate=0.001,0.002,0.005,0.01,0.02,0.05,0.1,0.2; optimizer=adagrad,ftrl; l1=0,1e-6; l2=0,1e-6";
+const GRID: &str =
+    "learning-rate=0.001,0.002,0.005,0.01,0.02,0.05,0.1,0.2; optimizer=adagrad,ftrl; l1=0,1e-6; l2=0,1e-6";
 
 const KINDS: [Kind; 2] = [
     Kind { name: "dense, 28 columns", shape: Shape { numeric: 28, hash_bits: 1 }, features: 0 },

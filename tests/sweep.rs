@@ -175,7 +175,8 @@ fn the_command_writes_the_model_of_the_best_and_every_loss() {
     let folder = Folder::new();
     folder.file("in.csv", stream(1500));
     let job = "in.csv --label y --weight w --categorical site,page --device cpu --hash-bits 8";
-    let line = format!("sweep {job} --grid learning-rate=0.01,0.2;optimizer=adagrad,ftrl;beta=0.5 --model m --summary s.json");
+    let line =
+        format!("sweep {job} --grid learning-rate=0.01,0.2;optimizer=adagrad,ftrl;beta=0.5 --model m --summary s.json");
     let said = folder.run(&line).fine();
     let summary = folder.json("s.json");
     let learners = summary["learners"].as_array().unwrap();
@@ -187,7 +188,9 @@ fn the_command_writes_the_model_of_the_best_and_every_loss() {
     let rate: f32 = best["learning_rate"].to_string().parse::<f64>().unwrap() as f32;
     let beta = if best["name"] == "ftrl" { " --beta 0.5" } else { "" };
     let name = best["name"].as_str().unwrap();
-    folder.run(&format!("train {job} --optimizer {name} --learning-rate {rate}{beta} --model t --summary t.json")).fine();
+    folder
+        .run(&format!("train {job} --optimizer {name} --learning-rate {rate}{beta} --model t --summary t.json"))
+        .fine();
     assert!(folder.bytes("m") == folder.bytes("t"), "the model is not that of train");
     let alone = folder.json("t.json");
     assert!((alone["log_loss"].as_f64().unwrap() / losses[0] - 1.0).abs() <= WITHIN);

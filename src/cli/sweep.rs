@@ -72,7 +72,10 @@ fn promote(sweep: &Sweep, swept: &Swept) -> Result<()> {
     let Some(path) = sweep.plan.outputs.model.as_deref().filter(|_| !has_diverged) else { return Ok(()) };
     let place = swept.promoted.ok_or_else(|| {
         let what = sweep.promoted.map_or("every learner".to_owned(), |place| format!("learner {}", place + 1));
-        Error::new(ErrorKind::Diverged, format!("{what} diverged, so no model was written: sweep smaller learning rates"))
+        Error::new(
+            ErrorKind::Diverged,
+            format!("{what} diverged, so no model was written: sweep smaller learning rates"),
+        )
     })?;
     saved::model_of(&sweep.plan_of(place)?, &swept.outcome).write(path)
 }

@@ -133,7 +133,8 @@ fn bar(total_bytes: Option<u64>, below: &str) -> ProgressBar {
     };
     bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
     // A template that cannot be read would fail the test below; the bar then keeps its plain style.
-    let style = ProgressStyle::with_template(&format!("{template}{below}")).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style =
+        ProgressStyle::with_template(&format!("{template}{below}")).unwrap_or_else(|_| ProgressStyle::default_bar());
     bar.set_style(style.progress_chars("=> ").tick_chars("|/-\\ "));
     bar
 }

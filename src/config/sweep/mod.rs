@@ -8,8 +8,8 @@ use std::collections::HashSet;
 
 use super::{LearnerOptions, OptimizerName, Options, Plan, settings};
 use crate::error::{Error, Result};
-use crate::learner::device::DeviceChoice;
 use crate::learner::Settings;
+use crate::learner::device::DeviceChoice;
 use grid::{Assignment, Grid};
 
 /// Records that are handed on together, at least: a multiple of every micro-batch.
@@ -107,7 +107,9 @@ impl Sweep {
         }
         let max_bytes = (bytes_of(sweep.max_memory.unwrap_or(DEFAULT_MEMORY)))?;
         if sweep.drop_after == Some(0) {
-            return Err(Error::usage("--drop-after 0 would drop learners before anything is known of them: write 10000"));
+            return Err(Error::usage(
+                "--drop-after 0 would drop learners before anything is known of them: write 10000",
+            ));
         }
         let drop_after = sweep.drop_after;
         Ok(Self { plan, candidates, left_out, drop_after, promoted, max_bytes, base: options })

@@ -72,12 +72,7 @@ const FOUR: usize = 4;
 
 /// Fills in the residuals; gives how many rows are learned, and their summed weight.
 #[inline(always)]
-fn residuals<N: Number>(
-    batch: Rows<'_>,
-    logit: &[N],
-    residual: &mut Vec<N>,
-    watch: &mut impl Watch<N>,
-) -> (u64, f32) {
+fn residuals<N: Number>(batch: Rows<'_>, logit: &[N], residual: &mut Vec<N>, watch: &mut impl Watch<N>) -> (u64, f32) {
     residual.clear();
     let (mut learned, mut count) = (0, 0.0);
     for ((&z, &label), &weight) in logit.iter().zip(batch.label).zip(batch.weight) {
@@ -138,12 +133,7 @@ fn step_bias<N: Number, R: Rule<N>>(rule: R, model: &mut Weights<'_, N>, count: 
 }
 
 #[inline(always)]
-fn step_hashed<N: Number, R: Rule<N>>(
-    rule: R,
-    model: &mut Weights<'_, N>,
-    batch: Rows<'_>,
-    s: &mut Scratch<N>,
-) {
+fn step_hashed<N: Number, R: Rule<N>>(rule: R, model: &mut Weights<'_, N>, batch: Rows<'_>, s: &mut Scratch<N>) {
     if !batch.are_hashed() {
         return; // without a table of sums, which is large
     }

@@ -7,9 +7,7 @@
 //! `x`, the logit after each repetition follows from the one before, and the weights are touched once.
 
 use super::number::{Number, Work};
-use super::{
-    MAX_LOGIT, PREFETCHED, Rows, Rule, Watch, Weights, decay, dot, prefetch, probability, sigmoid, sum_lanes,
-};
+use super::{MAX_LOGIT, PREFETCHED, Rows, Rule, Watch, Weights, decay, dot, prefetch, probability, sigmoid, sum_lanes};
 use crate::examples::LANES;
 
 /// Buffers kept from one micro-batch to the next.

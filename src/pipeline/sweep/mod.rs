@@ -39,9 +39,8 @@ pub type Observe<'a> = &'a mut dyn FnMut(Status<'_>, &Crew);
 /// As [`super::run`], and weights that need more memory than there may be.
 pub fn run(sweep: &Sweep, stop: &Stop, observe: Observe<'_>) -> Result<Swept> {
     let crew = OnceLock::new();
-    let mut open = |model: Model, _: Settings| {
-        open(sweep, model, |started| crew.get_or_init(|| Arc::new(started)).clone())
-    };
+    let mut open =
+        |model: Model, _: Settings| open(sweep, model, |started| crew.get_or_init(|| Arc::new(started)).clone());
     let mut look = |status: Status<'_>| {
         if let Some(crew) = crew.get() {
             observe(status, crew);
@@ -55,11 +54,7 @@ pub fn run(sweep: &Sweep, stop: &Stop, observe: Observe<'_>) -> Result<Swept> {
 }
 
 /// Opens the learners and starts their threads.
-fn open(
-    sweep: &Sweep,
-    blank: Model,
-    keep: impl FnOnce(Crew) -> Arc<Crew>,
-) -> Result<Opened> {
+fn open(sweep: &Sweep, blank: Model, keep: impl FnOnce(Crew) -> Arc<Crew>) -> Result<Opened> {
     let of = |settings: &Settings| Settings { hash_bits: blank.hash_bits, ..*settings };
     let field = Field {
         shape: blank.shape(),

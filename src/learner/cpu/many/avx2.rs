@@ -65,10 +65,7 @@ impl Number for Wide {
         unsafe {
             let first = _mm256_cmp_ps::<_CMP_LT_OQ>(self.0, than.0);
             let second = _mm256_cmp_ps::<_CMP_LT_OQ>(self.1, than.1);
-            Self(
-                _mm256_blendv_ps(otherwise.0, then.0, first),
-                _mm256_blendv_ps(otherwise.1, then.1, second),
-            )
+            Self(_mm256_blendv_ps(otherwise.0, then.0, first), _mm256_blendv_ps(otherwise.1, then.1, second))
         }
     }
 

@@ -131,7 +131,8 @@ impl<N: Lanes> Block<N> {
 
     /// Learners of blocks that are alike in one block; there are no more of them than it has lanes.
     pub fn joined(blocks: &[Self]) -> Result<Self> {
-        let from: Vec<_> = blocks.iter().flat_map(|block| block.learners.iter().map(move |seat| (block, *seat))).collect();
+        let from: Vec<_> =
+            blocks.iter().flat_map(|block| block.learners.iter().map(move |seat| (block, *seat))).collect();
         let learners = from.iter().map(|(_, seat)| (seat.place, seat.settings)).collect();
         let mut joined = Self::new(learners, blocks[0].shape)?;
         let all = |number: &dyn Fn(&Self) -> N| {
