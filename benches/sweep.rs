@@ -1,4 +1,7 @@
-//! How much longer 64 learners side by side take than one of them alone, on micro-batches that are ready to be learned.
+//! How much longer 64 learners take than one: whole runs of `sweep` and `train` over the same file, and learners side by
+//! side on micro-batches that are ready to be learned.
+//!
+//! A whole run is read and parsed once, so 64 learners take much less than 64 times as long there.
 //!
 //! ```text
 //! cargo bench --bench sweep
@@ -11,19 +14,37 @@
 )]
 
 mod measure;
+<<<<<<< HEAD
 use std::time::{Duration, Instant};
 
 use measure::{Contest, Lap, is_measuring, print_machine};
+=======
+mod streams;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use measure::{Contest, Lap, is_measuring, print_machine, sized};
+use streams::Stream;
+use streams::batches::Kind;
+use tidemill::config::sweep::{Sweep, SweepOptions};
+use tidemill::config::{Options, Plan};
+>>>>>>> i5a
 use tidemill::examples::MicroBatch;
 use tidemill::learner::cpu::{self, many};
 use tidemill::learner::made_up::Kind;
 use tidemill::learner::many::{Field, ManyLearners};
 use tidemill::learner::{Learner, Model, Optimizer, Penalty, Settings, Shape, Update};
+use tidemill::pipeline::{self, Outcome, Stop};
+use tidemill::schema::Role;
 
 /// How long a lap takes, at least.
 const LAP: Duration = Duration::from_millis(60);
 /// Learners of a sweep.
 const LEARNERS: usize = 64;
+/// As many settings.
+const GRID: &str =
+    "learning-rate=0.001,0.002,0.005,0.01,0.02,0.05,0.1,0.2; optimizer=adagrad,ftrl; l1=0,1e-6; l2=0,1e-6";
 
 const KINDS: [(&str, Kind); 2] = [
     ("dense, 28 columns", Kind { shape: Shape { numeric: 28, hash_bits: 1 }, features: 0 }),
@@ -33,9 +54,61 @@ const KINDS: [(&str, Kind); 2] = [
 fn main() {
     print_machine("sweep");
     println!("blocks use {}", many::instructions().unwrap_or("one version for all"));
+<<<<<<< HEAD
     for (name, kind) in KINDS {
         compare(name, kind);
+=======
+    compare_runs(&Stream::numeric(28, sized(1_000_000)));
+    for kind in KINDS {
+        compare(kind);
+>>>>>>> i5a
     }
+}
+
+/// A table of whole runs, over the threads that the machine has.
+fn compare_runs(stream: &Stream) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("stream");
+    std::fs::write(&file, &stream.text).expect("room for the stream in the temporary folder");
+    let mut contest = Contest::new(format!("{}, whole runs", stream.name));
+    let mut pairs = Vec::new();
+    for (update, name) in [(Update::Record, "record"), (Update::Batch, "batch")] {
+        let options = options(stream, &file, update);
+        let plan = Plan::new(options.clone(), &[]).expect("options that fit together");
+        let asked = SweepOptions { grid: GRID.into(), ..SweepOptions::default() };
+        let sweep = Sweep::new(options, &asked).expect("options that fit together");
+        assert_eq!(sweep.candidates.len(), LEARNERS);
+        let (one, all) = (format!("train {name}"), format!("sweep of {LEARNERS} {name}"));
+        contest.add(one.clone(), move || {
+            of_run(&pipeline::run(&plan, None, &Stop::default(), &mut |_| {}).expect("a stream that can be learned"))
+        });
+        contest.add(all.clone(), move || {
+            let swept = pipeline::sweep::run(&sweep, &Stop::default(), &mut |_, _| {});
+            of_run(&swept.expect("a stream that can be learned").outcome)
+        });
+        pairs.push((one, all));
+    }
+    let results = contest.run();
+    for (one, all) in pairs {
+        results.ratio(&all, &one, Some(1.0 / 1.5));
+    }
+}
+
+fn of_run(outcome: &Outcome) -> Lap {
+    let (records, bytes) = (outcome.counts.records, outcome.counts.bytes);
+    Lap { records, bytes, time: outcome.elapsed, ..Lap::default() }
+}
+
+fn options(stream: &Stream, file: &Path, update: Update) -> Options {
+    let names = |role| stream.schema.of(role).map(|column| column.name.clone()).collect::<Vec<_>>();
+    let mut options = Options::default();
+    options.source.input = Some(vec![file.to_str().expect("a temporary folder whose name is text").to_owned()]);
+    options.source.format = Some(stream.schema.format);
+    options.source.label = names(Role::Label).into_iter().next();
+    options.source.numeric = Some(names(Role::Numeric));
+    options.learner.device = Some("cpu".into());
+    options.learner.update = Some(update);
+    options
 }
 
 /// One table: three optimizers in both units of learning, one learner and many.
@@ -59,8 +132,7 @@ fn compare(title: &str, kind: Kind) {
             let (batches, stock) = (&batches, batches.clone());
             let mut stock = std::collections::VecDeque::from(stock);
             contest.add(one.clone(), move || {
-                lap(batches.len(), |at| {
-                    let _ = at;
+                lap(batches.len(), |_| {
                     alone.learn(stock.pop_front().unwrap()).unwrap();
                     let mut scored = alone.next_scored().unwrap().unwrap();
                     stock.push_back(std::mem::take(&mut scored.batch));

@@ -238,9 +238,8 @@ pub(crate) fn dot<N: Number>(weights: &[N], values: &[f32]) -> N {
         let rest = rest.as_chunks::<PADDED>().0;
         for at in 0..LANES / PADDED {
             if let Some(w) = rest.get(at) {
-                for k in 0..PADDED {
-                    let lane = at * PADDED + k;
-                    lanes[lane] = lanes[lane] + w[k] * N::splat(x[lane]);
+                for (lane, &w) in (at * PADDED..).zip(w) {
+                    lanes[lane] = lanes[lane] + w * N::splat(x[lane]);
                 }
             }
         }

@@ -117,7 +117,7 @@ impl Crew {
 
     /// Where those stand that have not been dropped.
     pub(super) fn standings(&self) -> Result<Vec<Standing>> {
-        let all = self.ask(|answer| Task::Stand(answer))?;
+        let all = self.ask(Task::Stand)?;
         Ok(all.into_iter().flatten().collect())
     }
 

@@ -30,18 +30,16 @@ impl Sums {
     /// Adds so many times a number of each.
     #[inline(always)]
     pub fn add<N: Lanes>(&mut self, numbers: N, times: f64) {
-        let numbers = numbers.numbers();
-        for k in 0..SIDE {
-            self.0[k] += times * f64::from(numbers[k]);
+        for (sum, number) in self.0.iter_mut().zip(numbers.numbers()) {
+            *sum += times * f64::from(number);
         }
     }
 
     /// Multiplies by 1 and a number of each.
     #[inline(always)]
     pub fn multiply<N: Lanes>(&mut self, numbers: N) {
-        let numbers = numbers.numbers();
-        for k in 0..SIDE {
-            self.0[k] *= 1.0 + f64::from(numbers[k]);
+        for (product, number) in self.0.iter_mut().zip(numbers.numbers()) {
+            *product *= 1.0 + f64::from(number);
         }
     }
 }

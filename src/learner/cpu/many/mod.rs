@@ -129,3 +129,113 @@ impl<N: Lanes> Blocks<N> {
         a.len() + b.len() <= SIDE && are_alike(&a.settings(), &b.settings())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::learner::{Learner, Optimizer, Penalty, Shape, Update, cpu};
+
+    /// Twenty learners of each rule, of which some stand in blocks with room left.
+    fn field(update: Update, batch: usize) -> Field {
+        let rate = |k: usize| 0.01 * (1 + k) as f32;
+        let settings = (0..60).map(|k| Settings {
+            update,
+            optimizer: match k % 3 {
+                0 => Optimizer::Sgd { learning_rate: rate(k), power_t: [0.0, 0.5][k / 3 % 2] },
+                1 => Optimizer::AdaGrad { learning_rate: rate(k) },
+                _ => Optimizer::Ftrl { learning_rate: rate(k), beta: 0.5 * (1 + k % 2) as f32 },
+            },
+            penalty: Penalty { l1: [0.0, 1e-3][k / 5 % 2], l2: [0.0, 1e-2][k / 7 % 2] },
+            batch,
+            hash_bits: 4,
+            frozen: false,
+        });
+        Field { shape: Shape { numeric: 21, hash_bits: 4 }, settings: settings.collect() }
+    }
+
+    /// Micro-batches of which the last is shorter; weights of all kinds, and labels that are missing.
+    fn batches(rows: &[usize]) -> Vec<MicroBatch> {
+        let mut state = 3_u32;
+        let mut draw = move |below: u32| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) % below
+        };
+        let mut batch = |rows: usize| {
+            let mut batch = MicroBatch::default();
+            batch.clear();
+            batch.rows = rows;
+            for row in 0..rows {
+                batch.dense.extend((0..32).map(|j| if j < 21 { draw(64) as f32 / 16.0 - 2.0 } else { 0.0 }));
+                (0..draw(4)).for_each(|_| {
+                    batch.hash.push(draw(1 << 20));
+                    batch.value.push(draw(8) as f32 / 4.0);
+                });
+                batch.row_start.push(batch.hash.len() as u32);
+                batch.label.push([0.0, 1.0, 1.0, 0.0, f32::NAN][draw(5) as usize]);
+                batch.weight.push([1.0, 1.0, 0.0, 2.5, 90.0, 1.0][draw(6) as usize]);
+                batch.record.push(row as u64 + 1);
+            }
+            batch
+        };
+        rows.iter().map(|&rows| batch(rows)).collect()
+    }
+
+    fn alone(settings: Settings, shape: Shape, batches: &[MicroBatch]) -> Model {
+        let model = Model::new(shape, settings.optimizer, settings.penalty);
+        let mut learner = cpu::open(model, settings);
+        batches.iter().for_each(|batch| learner.learn(batch.clone()).unwrap());
+        learner.model().unwrap()
+    }
+
+    /// All that could differ, bit by bit.
+    fn bits(model: &Model) -> (Vec<u32>, u64, u64) {
+        let dense = model.dense_a.iter().chain(&model.dense_b).chain(&model.bias);
+        let all = dense.chain(model.table.iter().flatten()).map(|x| x.to_bits());
+        (all.collect(), model.updates, model.learned)
+    }
+
+    fn are_as_if_alone<N: Lanes>() {
+        for (update, batch) in [(Update::Record, 16), (Update::Batch, 16), (Update::Record, 1), (Update::Batch, 64)] {
+            let field = field(update, batch);
+            let batches = batches(&[batch, batch, batch, batch, batch, batch.div_ceil(2)]);
+            let mut parts = opened::<N>(&field, 2).unwrap();
+            parts.iter_mut().for_each(|part| batches.iter().for_each(|batch| part.learn(batch).unwrap()));
+            for (place, &settings) in field.settings.iter().enumerate() {
+                let model = parts.iter_mut().find_map(|part| part.model(place).unwrap()).unwrap();
+                let alone = alone(settings, field.shape, &batches);
+                assert!(bits(&model) == bits(&alone), "{settings:?} in {}", std::any::type_name::<N>());
+            }
+        }
+    }
+
+    #[test]
+    fn learners_have_the_bits_of_lone_ones_whatever_the_instructions() {
+        are_as_if_alone::<Plain>();
+        #[cfg(target_arch = "x86_64")]
+        if std::arch::is_x86_feature_detected!("avx2") {
+            are_as_if_alone::<avx2::Wide>();
+        }
+        #[cfg(target_arch = "x86_64")]
+        if std::arch::is_x86_feature_detected!("avx512f") {
+            are_as_if_alone::<avx512::Wide>();
+        }
+    }
+
+    #[test]
+    fn learners_that_move_together_stay_what_they_are() {
+        let field = field(Update::Record, 16);
+        let batches = batches(&[16; 8]);
+        let mut all = opened::<Plain>(&field, 1).unwrap().remove(0);
+        batches[..5].iter().for_each(|batch| all.learn(batch).unwrap());
+        let gone: Vec<_> = (0..60).filter(|place| place % 4 != 1).collect();
+        all.drop_out(&gone).unwrap();
+        batches[5..].iter().for_each(|batch| all.learn(batch).unwrap());
+        assert_eq!(all.standings().unwrap().len(), 15);
+        for (place, &settings) in field.settings.iter().enumerate() {
+            match all.model(place).unwrap() {
+                Some(model) => assert!(bits(&model) == bits(&alone(settings, field.shape, &batches)), "{settings:?}"),
+                None => assert!(gone.contains(&place)),
+            }
+        }
+    }
+}
