@@ -2,14 +2,13 @@
 //!
 //! [`open`] and [`refusal`] are the only places that know how learners are made, so a new kind of them is entered here.
 
+use super::matrix::Case;
+use super::result::{DeviceInfo, SOFTWARE};
 use crate::error::Result;
-use crate::examples::MicroBatch;
+use crate::examples::{MicroBatch, stride};
 use crate::learner::device::{self, DeviceChoice};
 use crate::learner::gpu::adapter::{self, Adapter, AdapterSummary, Wanted};
 use crate::learner::{Learner, Model, Optimizer, Penalty, Settings, Update, cpu, gpu};
-
-use super::matrix::Case;
-use super::result::{DeviceInfo, SOFTWARE};
 
 /// Bytes of weights that a contestant may have; both slots of a weight are counted.
 const MOST_BYTES: u64 = 4 << 30;
@@ -73,7 +72,7 @@ pub fn refusal(_device: &Device, case: &Case) -> Option<String> {
     if case.learners > 1 {
         return Some("several learners at once are not built in yet".to_owned());
     }
-    let weights = crate::examples::stride(case.kind.shape.numeric) as u64 + (1 << case.kind.shape.hash_bits);
+    let weights = stride(case.kind.shape.numeric) as u64 + (1 << case.kind.shape.hash_bits);
     let bytes = 8 * weights * case.learners as u64;
     if bytes > MOST_BYTES {
         let (need, most) = (bytes >> 20, MOST_BYTES >> 20);
