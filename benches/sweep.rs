@@ -14,11 +14,6 @@
 )]
 
 mod measure;
-<<<<<<< HEAD
-use std::time::{Duration, Instant};
-
-use measure::{Contest, Lap, is_measuring, print_machine};
-=======
 mod streams;
 
 use std::path::Path;
@@ -26,10 +21,8 @@ use std::time::{Duration, Instant};
 
 use measure::{Contest, Lap, is_measuring, print_machine, sized};
 use streams::Stream;
-use streams::batches::Kind;
 use tidemill::config::sweep::{Sweep, SweepOptions};
 use tidemill::config::{Options, Plan};
->>>>>>> i5a
 use tidemill::examples::MicroBatch;
 use tidemill::learner::cpu::{self, many};
 use tidemill::learner::made_up::Kind;
@@ -54,14 +47,9 @@ const KINDS: [(&str, Kind); 2] = [
 fn main() {
     print_machine("sweep");
     println!("blocks use {}", many::instructions().unwrap_or("one version for all"));
-<<<<<<< HEAD
+    compare_runs(&Stream::numeric(28, sized(1_000_000)));
     for (name, kind) in KINDS {
         compare(name, kind);
-=======
-    compare_runs(&Stream::numeric(28, sized(1_000_000)));
-    for kind in KINDS {
-        compare(kind);
->>>>>>> i5a
     }
 }
 

@@ -1,13 +1,19 @@
 //! Who learns: finds the devices, says what each of them cannot do, and opens a contestant for a case.
 //!
 //! [`open`] and [`refusal`] are the only places that know how learners are made, so a new kind of them is entered here.
+use crate::pipeline::sweep::Crew;
 
 use super::matrix::Case;
 use super::result::{DeviceInfo, SOFTWARE};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
 use crate::error::Result;
 use crate::examples::{MicroBatch, stride};
+use crate::learner::cpu::many;
 use crate::learner::device::{self, DeviceChoice};
 use crate::learner::gpu::adapter::{self, Adapter, AdapterSummary, Wanted};
+use crate::learner::many::Field;
 use crate::learner::{Learner, Model, Optimizer, Penalty, Settings, Update, cpu, gpu};
 
 /// Bytes of weights that a contestant may have; both slots of a weight are counted.
@@ -54,11 +60,54 @@ impl<L: Learner> Contestant for One<L> {
     }
 }
 
+/// Learners side by side.
+struct Many {
+    crew: Crew,
+    /// Micro-batches that they may still hold.
+    out: VecDeque<Arc<MicroBatch>>,
+}
+
+impl Contestant for Many {
+    fn learn(&mut self, batch: MicroBatch) -> Result<()> {
+        let batch = Arc::new(batch);
+        self.crew.learn(&batch)?;
+        self.out.push_back(batch);
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.crew.ranking().map(drop)
+    }
+
+    fn take_back(&mut self) -> Result<Option<MicroBatch>> {
+        let is_free = self.out.front().is_some_and(|batch| Arc::strong_count(batch) == 1);
+        Ok(if is_free { self.out.pop_front().and_then(Arc::into_inner) } else { None })
+    }
+}
+
+fn open_many(device: &Device, case: &Case) -> Result<Box<dyn Contestant>> {
+    let field = Field { shape: case.kind.shape, settings: each_settings(case) };
+    let parts = match &device.adapter {
+        None => many::open(&field, device.info.threads.unwrap_or(1))?,
+        Some(adapter) => vec![gpu::many::open(adapter, &field)?],
+    };
+    Ok(Box::new(Many { crew: Crew::start(parts), out: VecDeque::new() }))
+}
+
+/// Learners whose rates differ a little: the same rate for all would be one learner's work many times over.
+fn each_settings(case: &Case) -> Vec<Settings> {
+    let rate = |k: usize| Optimizer::AdaGrad { learning_rate: learning_rate(case.update) * (1.0 + k as f32 / 1e3) };
+    (0..case.learners).map(|k| Settings { optimizer: rate(k), ..settings(case) }).collect()
+}
+
 /// Opens a contestant.
 ///
 /// # Errors
 /// A device that cannot be opened, or has no room for the weights.
 pub fn open(device: &Device, case: &Case) -> Result<Box<dyn Contestant>> {
+    if case.learners > 1 {
+        return open_many(device, case);
+    }
     let settings = settings(case);
     let model = Model::new(case.kind.shape, settings.optimizer, settings.penalty);
     Ok(match &device.adapter {
@@ -68,10 +117,7 @@ pub fn open(device: &Device, case: &Case) -> Result<Box<dyn Contestant>> {
 }
 
 /// Why a device cannot do a case, as far as that is known before it is opened.
-pub fn refusal(_device: &Device, case: &Case) -> Option<String> {
-    if case.learners > 1 {
-        return Some("several learners at once are not built in yet".to_owned());
-    }
+pub fn refusal(case: &Case) -> Option<String> {
     let weights = stride(case.kind.shape.numeric) as u64 + (1 << case.kind.shape.hash_bits);
     let bytes = 8 * weights * case.learners as u64;
     if bytes > MOST_BYTES {
@@ -81,11 +127,15 @@ pub fn refusal(_device: &Device, case: &Case) -> Option<String> {
     None
 }
 
+fn learning_rate(update: Update) -> f32 {
+    if update == Update::Record { 0.1 } else { 0.05 }
+}
+
 /// AdaGrad, as by default.
 fn settings(case: &Case) -> Settings {
     Settings {
         update: case.update,
-        optimizer: Optimizer::AdaGrad { learning_rate: if case.update == Update::Record { 0.1 } else { 0.05 } },
+        optimizer: Optimizer::AdaGrad { learning_rate: learning_rate(case.update) },
         penalty: Penalty::NONE,
         batch: case.batch,
         hash_bits: case.kind.shape.hash_bits,

@@ -80,8 +80,7 @@ struct Plan {
 /// Shares the time out among the cells that can be measured, as far as that is known before anything is opened.
 fn plan(devices: &[Device], request: &Request, all: Duration) -> Plan {
     let cases = matrix::cases(request.extent);
-    let open =
-        |case: &Case| devices.iter().filter(|device| device.enters(case) && refusal(device, case).is_none()).count();
+    let open = |case: &Case| devices.iter().filter(|device| device.enters(case) && refusal(case).is_none()).count();
     let cells: usize = cases.iter().map(open).sum();
     Plan { slice: all.div_f64(cells.max(1) as f64), cases, all }
 }
@@ -114,7 +113,7 @@ fn cells_of(
     let entered: Vec<&Device> = devices.iter().filter(|device| device.enters(case)).collect();
     let mut lanes: Vec<Lane> = Vec::new();
     for device in &entered {
-        lanes.push(match refusal(device, case).or_else(|| over.map(str::to_owned)) {
+        lanes.push(match refusal(case).or_else(|| over.map(str::to_owned)) {
             Some(reason) => Lane::skipped(reason),
             None => Lane::new(open(device, case), ready.micro_batches(case)),
         });

@@ -9,7 +9,6 @@ use std::collections::HashSet;
 use super::{LearnerOptions, OptimizerName, Options, Plan, settings};
 use crate::error::{Error, Result};
 use crate::learner::Settings;
-use crate::learner::device::DeviceChoice;
 use grid::{Assignment, Grid};
 
 /// Records that are handed on together, at least: a multiple of every micro-batch.

@@ -62,7 +62,7 @@ impl Ranked {
 
 impl Crew {
     /// Starts a thread for each part.
-    pub(super) fn start(parts: Vec<Box<dyn ManyLearners>>) -> Self {
+    pub fn start(parts: Vec<Box<dyn ManyLearners>>) -> Self {
         let (mut tasks, mut ended) = (Vec::new(), Vec::new());
         for learners in parts {
             let (to_thread, from_engine) = bounded(QUEUE);
@@ -73,7 +73,10 @@ impl Crew {
     }
 
     /// Hands a micro-batch to all.
-    pub(super) fn learn(&self, batch: &Arc<MicroBatch>) -> Result<()> {
+    ///
+    /// # Errors
+    /// A thread that has failed.
+    pub fn learn(&self, batch: &Arc<MicroBatch>) -> Result<()> {
         let labelled = batch.label.iter().zip(&batch.weight).filter(|(label, _)| !label.is_nan());
         let mut seen = self.seen();
         for (_, &weight) in labelled {
