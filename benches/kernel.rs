@@ -38,7 +38,7 @@ fn every_cell(criterion: &mut Criterion) {
     let (mut devices, mut ready) = (devices(), Ready::default());
     for case in cases(Extent::Default) {
         for device in devices.iter_mut().filter(|device| device.enters(&case)) {
-            match refusal(device, &case) {
+            match refusal(&case) {
                 None => measure(criterion, device, &case, &mut ready),
                 // Said once for all numbers of learners, and for all shapes.
                 Some(reason) if case.learners == 1 && case.batch == 64 => {

@@ -93,11 +93,14 @@ pub(super) fn run(plan: &Plan, ready: Ready<'_>, engine: &mut Engine, stop: &Sto
             (Some(taking), Some(keeper), Some(to_keeper))
         }
     };
+    let is_live = source.is_live();
     let (sink, writer) = outlet.split(to_keeper);
     let (reader, mut ingest, Ingested { done, free_examples }) =
         connect(plan, source, head, schema, settings.hash_bits)?;
     ingest.encoder = ingest.encoder.leaving_pairs(leaves_pairs);
-    let sequencer = Sequencer { done, free_examples, engine, sink, checkpoints, stop: stop.clone(), watch };
+    let settled = Instant::now();
+    let stop = stop.clone();
+    let sequencer = Sequencer { done, free_examples, engine, sink, checkpoints, stop, watch, is_live, settled };
     let reading = in_background(move || reader.run());
     let ingesting: Vec<_> =
         (0..plan.threads).map(|_| ingest.clone()).map(|ingest| in_background(move || ingest.run())).collect();

@@ -21,6 +21,12 @@ pub(super) struct Done {
     pub outcome: Result<Examples>,
 }
 
+/// How long predictions that a device still holds wait for more to be done with them; then they are asked for. What a
+/// submit holds shows in no bit.
+const IDLE: Duration = Duration::from_millis(5);
+/// The same where records keep coming, but so slowly that a submit is not full for long.
+const LATENCY: Duration = Duration::from_millis(100);
+
 /// How the stream ended.
 #[derive(Debug)]
 pub enum End {
@@ -42,6 +48,10 @@ pub(super) struct Sequencer<'e, 'w> {
     pub checkpoints: Option<Checkpoints>,
     pub stop: Stop,
     pub watch: Watch<'w>,
+    /// Whether somebody may be waiting for the predictions.
+    pub is_live: bool,
+    /// When everything under way was last waited for.
+    pub settled: Instant,
 }
 
 /// Whoever looks on.
@@ -78,10 +88,12 @@ impl Sequencer<'_, '_> {
 
     fn feed(&mut self, clock: &mut StageClock) -> Result<End> {
         let mut waiting = Waiting::default();
+        let mut is_settled = true;
         while !self.stop.is_requested() {
-            match self.done.recv_timeout(LOOK) {
+            match self.done.recv_timeout(if is_settled { LOOK } else { IDLE }) {
                 Ok(done) => {
                     clock.was_starved();
+                    is_settled = false;
                     waiting.chunks.insert(done.sequence, done.outcome);
                     if let Some(error) = self.push(&mut waiting)? {
                         return Ok(End::Broken(error));
@@ -91,6 +103,8 @@ impl Sequencer<'_, '_> {
                 }
                 Err(RecvTimeoutError::Timeout) => {
                     clock.was_starved();
+                    self.engine.settle(&mut self.sink)?;
+                    is_settled = true;
                     self.look_at_the_clock()?;
                 }
                 Err(RecvTimeoutError::Disconnected) => {
@@ -110,6 +124,10 @@ impl Sequencer<'_, '_> {
                 Err(error) => return Ok(Some(error)),
             };
             self.engine.push(&examples, &mut self.sink)?;
+            if self.is_live && self.settled.elapsed() > LATENCY {
+                self.engine.settle(&mut self.sink)?;
+                self.settled = Instant::now();
+            }
             waiting.next += 1;
             // The reader has gone when the source has ended.
             let _ = self.free_examples.try_send(examples);
