@@ -7,6 +7,7 @@
 //! with the device.
 
 pub mod adapter;
+mod buffers;
 pub mod counters;
 mod fault;
 pub mod kernels;
@@ -15,6 +16,7 @@ pub mod many;
 pub mod plan;
 pub mod probe;
 mod ring;
+mod runs;
 mod scale;
 pub mod setting;
 mod slot;
@@ -26,11 +28,11 @@ use super::{Learner, Model, Optimizer, Settings, Update};
 use crate::error::{Error, Result};
 use crate::examples::{MicroBatch, Scored, stride};
 pub use adapter::{Adapter, AdapterSummary, Wanted};
+pub use buffers::GROUP;
 pub use counters::Counters;
 use plan::{Before, Lesson, Plan};
 pub use ring::Loss;
 use ring::Work;
-pub use slot::GROUP;
 use variant::{Steps, Variant};
 
 /// Opens the GPU backend on a model.
@@ -182,7 +184,7 @@ impl Learner for GpuLearner {
         self.lessons.read(&batch, &self.lesson, before)?;
         let sections = self.lessons.sections(&batch);
         // An even number of words, because mapped memory is written from multiples of 8 bytes on.
-        let need = slot::Size {
+        let need = buffers::Size {
             words: plan::words(&sections).next_multiple_of(2),
             rows: batch.rows as u64,
             block_entries: self.lessons.block_entries(),
@@ -251,14 +253,14 @@ impl GpuLearner {
     }
 
     /// The blocks in which a micro-batch goes through the persistent kernel, if it does.
-    fn blocks(&self, batch: &MicroBatch, warming: bool) -> Option<slot::Blocks> {
+    fn blocks(&self, batch: &MicroBatch, warming: bool) -> Option<runs::Blocks> {
         let dense_alone = batch.hash.is_empty() && self.variant.steps == Steps::Persistent;
         if self.lesson.chained.is_none() && (!dense_alone || self.lesson.settings.frozen) {
             return None;
         }
         let block = self.variant.block.rows() as usize;
         let count = links::blocks(batch.rows, block, warming).count() as u64;
-        Some(slot::Blocks { count, turns: self.lessons.turns(batch, &self.lesson, block) })
+        Some(runs::Blocks { count, turns: self.lessons.turns(batch, &self.lesson, block) })
     }
 
     fn count(&mut self, learned: u64) {
@@ -290,9 +292,9 @@ impl GpuLearner {
 
 /// What a micro-batch is expected to take before one was seen: its numbers, labels and weights. Larger ones than these
 /// make the slots grow when they come, if they ever do.
-fn first_size(model: &Model, settings: &Settings) -> slot::Size {
+fn first_size(model: &Model, settings: &Settings) -> buffers::Size {
     let rows = settings.batch.clamp(1, 4096) as u64;
-    slot::Size { words: rows * (stride(model.numeric) as u64 + 2), rows, block_entries: 0 }
+    buffers::Size { words: rows * (stride(model.numeric) as u64 + 2), rows, block_entries: 0 }
 }
 
 #[cfg(test)]

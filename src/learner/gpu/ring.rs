@@ -6,12 +6,14 @@
 use std::collections::VecDeque;
 
 use super::adapter::Device;
+use super::buffers::{Form, GROUP, SCHEDULE_WORDS, Size, Tally};
 use super::counters::Counters;
 use super::fault::lost;
 use super::kernels::{self, Dispatched, Kernels};
 use super::plan::{Plan, Sections};
+use super::runs::{Blocks, Most};
 use super::setting::{Setting, asks_for_counts, is_penalised};
-use super::slot::{Blocks, Entry, Form, GROUP, Most, SCHEDULE_WORDS, Size, Slot, Tally};
+use super::slot::{Entry, Slot};
 use super::turns;
 use super::variant::Variant;
 use super::weights::{SumsWanted, Weights};

@@ -6,71 +6,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::adapter::Device;
+use super::buffers::{
+    Bound, BoundDispatched, Buffers, Form, GROUP, MOST_RUNS, PLAN_STRIDE, SCHEDULE_BYTES, SCHEDULE_WORDS, Size, Tally,
+};
 use super::counters::Counters;
 use super::fault::lost;
 use super::kernels::{COLUMNS, Dispatched, ENTRIES, Kernel, Kernels, ROWS};
-use super::links::blocks;
 use super::plan::{Plan, Run, Sections};
-use super::variant::Upload;
+use super::runs::{Blocks, Piece};
 use super::weights::Weights;
 use crate::error::{Error, Result};
 use crate::examples::{LANES, MicroBatch, Scored};
-
-/// Micro-batches of a submit, at most.
-pub const GROUP: usize = 32;
-
-/// Bytes from one plan to the next: the coarsest alignment that an adapter may ask of a uniform buffer.
-const PLAN_STRIDE: u64 = 256;
-/// Dispatches of the persistent kernel of a submit, at most.
-const MOST_RUNS: usize = 64;
-/// Bytes in front of a slot's data that hold its plans and runs.
-const SCHEDULE_BYTES: u64 = (GROUP + MOST_RUNS) as u64 * PLAN_STRIDE;
-/// Words in front of a slot's data.
-pub(super) const SCHEDULE_WORDS: u64 = SCHEDULE_BYTES / 4;
-
-/// Words that the persistent kernel tallies of each micro-batch and learner; twin of `scored` in the shader.
-const TALLY_WORDS: u64 = 4;
-/// Lanes in which the rows of a column are added; twin of `ROW_LANES` in the shader.
-const ROW_LANES: u64 = 32;
-
-/// How much a slot holds, or a micro-batch needs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Size {
-    /// Words of data, without the schedule.
-    pub words: u64,
-    /// Rows.
-    pub rows: u64,
-    /// Entries of a block of rows; not a sum but the most.
-    pub block_entries: u64,
-}
-
-/// What all slots of a job have in common.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Form {
-    /// Learners side by side.
-    pub learners: u64,
-    /// Numeric columns, padding included, and the bias.
-    pub columns: u64,
-    /// Rows of a block.
-    pub block: u64,
-    /// How records come to the device.
-    pub upload: Upload,
-    /// Turns of loops that a dispatch of the persistent kernel may take, and rows.
-    pub most: Most,
-}
-
-/// Where a dispatch of the persistent kernel ends: systems take a device away that does not answer for seconds, and see
-/// `turns.rs`.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Most {
-    /// Turns of loops.
-    pub turns: u64,
-    /// Rows.
-    pub rows: u64,
-}
-
-/// What a learner made of a micro-batch: log loss and weight of its rows, blocks, rounds.
-pub(super) type Tally = [f32; TALLY_WORDS as usize];
 
 /// A group of micro-batches on its way through the device.
 #[derive(Debug)]
@@ -102,42 +48,10 @@ pub(super) struct Entry {
     pub blocks: Option<Blocks>,
 }
 
-/// The blocks of a micro-batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Blocks {
-    /// How many.
-    pub count: u64,
-    /// Turns of loops for each, at most.
-    pub turns: u64,
-}
-
-#[derive(Debug)]
-struct Buffers {
-    /// Written by the host where kernels cannot read what it writes: schedule and data.
-    upload: Option<wgpu::Buffer>,
-    /// What kernels read: its copy on the device, or the host's own.
-    data: wgpu::Buffer,
-    /// Logits, and at the end the tallies.
-    scored: wgpu::Buffer,
-    residual: wgpu::Buffer,
-    /// What the persistent kernel keeps of a block, for each learner.
-    scratch: wgpu::Buffer,
-    /// What was scored, read by the host.
-    readback: wgpu::Buffer,
-}
-
-#[derive(Debug)]
-struct Bound {
-    dispatched: Option<BoundDispatched>,
-    persistent: Option<wgpu::BindGroup>,
-}
-
-#[derive(Debug)]
-struct BoundDispatched {
-    predict: wgpu::BindGroup,
-    dense: wgpu::BindGroup,
-    spread: wgpu::BindGroup,
-    hashed: wgpu::BindGroup,
+impl Entry {
+    fn piece(&self) -> Piece {
+        Piece { blocks: self.blocks, rows: self.plan.rows, warming: self.plan.warming == 1 }
+    }
 }
 
 /// Told by the driver when both mapped buffers are back in the host's hands.
@@ -244,7 +158,8 @@ impl Slot {
 
     /// Runs the group in one submit: a copy in where one is needed, its dispatches, a copy out.
     pub fn submit(&mut self, gpu: &Device, kernels: &Kernels, counters: &mut Counters) -> Result<()> {
-        let runs = self.runs();
+        let pieces = self.entries.iter().map(Entry::piece);
+        let runs = self.form.runs(pieces, self.capacity.block_entries);
         self.write_runs(&runs)?;
         let buffers = &self.buffers;
         buffers.written().unmap();
@@ -265,40 +180,6 @@ impl Slot {
         self.submission = Some(counters.submit(gpu, encoder));
         counters.micro_batches += self.entries.len() as u64;
         gpu.faults.check()
-    }
-
-    /// The dispatches of the persistent kernel, in order: as many micro-batches as one may take, or a part of one.
-    fn runs(&self) -> Vec<Run> {
-        let mut runs: Vec<Run> = Vec::with_capacity(self.entries.len());
-        let mut left = Most { turns: 0, rows: 0 };
-        for (place, entry) in self.entries.iter().enumerate() {
-            let Some(own) = entry.blocks else {
-                left = Most { turns: 0, rows: 0 };
-                continue;
-            };
-            let need = Most { turns: own.count * own.turns, rows: entry.plan.rows.into() };
-            if need.turns <= left.turns && need.rows <= left.rows {
-                left = Most { turns: left.turns - need.turns, rows: left.rows - need.rows };
-                runs.last_mut().into_iter().for_each(|run| run.batches += 1);
-                continue;
-            }
-            let most = self.form.most;
-            runs.extend(self.form.parts(entry, own).map(|(start, end)| self.run(place, start, end)));
-            let whole = need.turns <= most.turns && need.rows <= most.rows;
-            left = if whole {
-                Most { turns: most.turns - need.turns, rows: most.rows - need.rows }
-            } else {
-                Most { turns: 0, rows: 0 }
-            };
-        }
-        runs
-    }
-
-    fn run(&self, place: usize, start: u32, end: u32) -> Run {
-        // A whole one may be followed by others, of other lengths.
-        let end = if start == 0 && end == self.entries[place].plan.rows { u32::MAX } else { end };
-        let (width, block_entries) = (self.form.columns as u32 - 1, self.capacity.block_entries as u32);
-        Run { place: place as u32, batches: 1, start, end, width, block_entries, ..Run::default() }
     }
 
     fn write_runs(&self, runs: &[Run]) -> Result<()> {
@@ -416,117 +297,6 @@ fn complete(tallies: &[Tally], blocks: Blocks) -> Result<&[Tally]> {
 /// Where a run lies in a slot, in bytes.
 fn run_at(number: usize) -> u64 {
     (GROUP + number) as u64 * PLAN_STRIDE
-}
-
-impl Form {
-    /// Blocks of so many turns, that a dispatch may take.
-    fn blocks_a_run(&self, blocks: Blocks) -> u64 {
-        (self.most.turns / blocks.turns.max(1)).min(self.most.rows / self.block)
-    }
-
-    /// Dispatches of the persistent kernel for a micro-batch, at most.
-    fn runs_of(&self, blocks: Option<Blocks>) -> u64 {
-        blocks.map_or(0, |blocks| blocks.count.div_ceil(self.blocks_a_run(blocks).max(1)))
-    }
-
-    /// Refuses a micro-batch that would take more dispatches than a submit may have.
-    pub fn check(&self, blocks: Option<Blocks>) -> Result<()> {
-        let Some(blocks) =
-            blocks.filter(|&blocks| self.blocks_a_run(blocks) == 0 || self.runs_of(Some(blocks)) > MOST_RUNS as u64)
-        else {
-            return Ok(());
-        };
-        let rows = (self.blocks_a_run(blocks) * MOST_RUNS as u64 * self.block).max(1);
-        Err(Error::device(format!(
-            "a micro-batch takes more steps than the GPU may take at once: lower --batch to {rows}, or run with \
-             --device cpu"
-        )))
-    }
-
-    /// The rows of a micro-batch that one dispatch takes, from the first to the last.
-    fn parts(&self, entry: &Entry, own: Blocks) -> impl Iterator<Item = (u32, u32)> {
-        let (rows, warming) = (entry.plan.rows as usize, entry.plan.warming == 1);
-        let ends: Vec<usize> = blocks(rows, self.block as usize, warming).map(|block| block.end).collect();
-        let starts = std::iter::once(0).chain(ends.iter().copied());
-        let each = self.blocks_a_run(own).max(1) as usize;
-        let parts: Vec<(u32, u32)> = starts
-            .zip(&ends)
-            .collect::<Vec<_>>()
-            .chunks(each)
-            .map(|part| (part[0].0 as u32, *part[part.len() - 1].1 as u32))
-            .collect();
-        parts.into_iter()
-    }
-
-    fn tally_bytes(&self) -> u64 {
-        GROUP as u64 * self.learners * TALLY_WORDS * 4
-    }
-
-    /// Bytes that the persistent kernel keeps of a block for all learners; see `layout_of` in the shader.
-    pub fn scratch_bytes(&self, block_entries: u64) -> u64 {
-        4 * self.learners * ((self.block + 1 + ROW_LANES) * self.columns + 2 * block_entries)
-    }
-}
-
-impl Size {
-    /// Both together.
-    pub fn plus(self, other: Self) -> Self {
-        Self {
-            words: self.words + other.words,
-            rows: self.rows + other.rows,
-            block_entries: self.block_entries.max(other.block_entries),
-        }
-    }
-}
-
-impl Buffers {
-    fn new(gpu: &Device, form: Form, capacity: Size, persistent: bool, counters: &mut Counters) -> Self {
-        use wgpu::BufferUsages as Usage;
-        let (data, rows) = (SCHEDULE_BYTES + capacity.words * 4, capacity.rows * 4);
-        let scored = rows.max(4) + form.tally_bytes();
-        let scratch = if persistent { form.scratch_bytes(capacity.block_entries) } else { 0 };
-        let mut make = |label, size, usage, mapped| counters.create_buffer(gpu, label, size, usage, mapped);
-        let (upload, data) = match form.upload {
-            Upload::Copied => (
-                Some(make("upload", data, Usage::MAP_WRITE | Usage::COPY_SRC, true)),
-                make("data", data, Usage::STORAGE | Usage::UNIFORM | Usage::COPY_DST, false),
-            ),
-            Upload::Mapped => (None, make("data", data, Usage::STORAGE | Usage::UNIFORM | Usage::MAP_WRITE, true)),
-        };
-        Self {
-            upload,
-            data,
-            scored: make("scored", scored, Usage::STORAGE | Usage::COPY_SRC | Usage::COPY_DST, false),
-            residual: make("residual", rows, Usage::STORAGE, false),
-            scratch: make("scratch", scratch, Usage::STORAGE, false),
-            readback: make("readback", scored, Usage::MAP_READ | Usage::COPY_DST, false),
-        }
-    }
-
-    /// The buffer that the host writes.
-    fn written(&self) -> &wgpu::Buffer {
-        self.upload.as_ref().unwrap_or(&self.data)
-    }
-}
-
-impl Bound {
-    fn new(gpu: &Device, kernels: &Kernels, weights: &Weights, buffers: &Buffers, counters: &mut Counters) -> Self {
-        let Buffers { data, scored, residual, scratch, .. } = buffers;
-        let Weights { settings, dense_slots, table, sums, .. } = weights;
-        let (high, low, count_rest) = (&sums.high, &sums.low, &sums.count_rest);
-        let mut bind = |kernel: &Kernel, buffers: &[&wgpu::Buffer]| counters.bind(gpu, kernel, buffers);
-        let dispatched = kernels.dispatched.as_ref().map(|kernels| BoundDispatched {
-            predict: bind(&kernels.predict, &[data, data, data, dense_slots, table, scored, residual]),
-            dense: bind(&kernels.dense, &[data, data, residual, dense_slots]),
-            spread: bind(&kernels.spread, &[data, data, data, residual, high, low, count_rest]),
-            hashed: bind(&kernels.hashed, &[data, data, table, high, low, count_rest, data]),
-        });
-        let persistent = kernels
-            .persistent
-            .as_ref()
-            .map(|kernel| bind(kernel, &[data, data, settings, dense_slots, table, &sums.pending, scratch, scored]));
-        Self { dispatched, persistent }
-    }
 }
 
 /// A grid of at least so many workgroups; one dimension ends at 65535.
