@@ -191,6 +191,48 @@ fn crosses_made_on_the_gpu_are_those_of_the_encoder() {
     }
 }
 
+#[test]
+fn what_stays_on_the_device_is_learned_again_as_if_it_had_been_sent_again() {
+    let Some(adapter) = adapter() else { return };
+    let stream = Stream { batches: 2 * GROUP + 9, rows: 40, ..MIXED };
+    for (update, stream) in
+        [(Update::Record, stream), (Update::Batch, stream), (Update::Batch, Stream { hashed: 0, ..stream })]
+    {
+        let settings = settings(stream, OPTIMIZERS[2], PENALTIES[1], update);
+        for variant in [Variant::PLAIN, Variant::likely(&adapter)] {
+            let mut sent = open(&adapter, stream, settings, variant);
+            run(&mut sent, stream);
+            let (again, want) = run(&mut sent, stream);
+
+            let mut kept = open(&adapter, stream, settings, variant);
+            for k in 0..stream.batches {
+                assert!(kept.keep(&stream.batch(k), 1 << 30));
+                kept.learn(stream.batch(k)).unwrap();
+            }
+            assert_eq!(drain(&mut kept).len(), stream.batches);
+            let replayed = kept.replay().unwrap().unwrap();
+            assert_eq!(kept.model().unwrap(), want, "{settings:?}");
+            let (loss, weight) = loss_of(&again);
+            assert_eq!((replayed.records, replayed.weight), ((stream.batches * stream.rows) as u64, weight));
+            assert!((replayed.loss - loss).abs() < 2e-6 * loss, "{} for {loss}", replayed.loss);
+            assert_eq!(replayed.not_finite, None);
+
+            let mut full = open(&adapter, stream, settings, variant);
+            let keeps = (0..stream.batches).take_while(|&k| {
+                let keeps = full.keep(&stream.batch(k), 1 << 20);
+                full.learn(stream.batch(k)).unwrap();
+                keeps
+            });
+            let count = keeps.count();
+            assert!(count < stream.batches, "a megabyte held {count} micro-batches");
+        }
+    }
+    let schedule = settings(stream, OPTIMIZERS[1], Penalty::NONE, Update::Record);
+    let mut learner = open(&adapter, stream, schedule, Variant::PLAIN);
+    assert!(!learner.keep(&stream.batch(0), 1 << 30), "the schedule goes on, and what was sent says where it was");
+    assert_eq!(learner.replay().unwrap(), None);
+}
+
 /// Runs a job in every way that the adapter has.
 fn same_bits(adapter: &Adapter, stream: Stream, settings: Settings) {
     let (scored, model) = run(&mut open(adapter, stream, settings, Variant::PLAIN), stream);

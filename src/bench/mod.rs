@@ -9,6 +9,7 @@ pub mod contestants;
 pub mod crossovers;
 pub mod matrix;
 pub mod measure;
+mod pace;
 pub mod page;
 pub mod result;
 pub mod rooflines;
@@ -24,6 +25,7 @@ use crate::pipeline::Stop;
 use contestants::{Device, open, refusal};
 use matrix::{Case, Extent};
 use measure::Lane;
+use pace::Pace;
 use result::{Asked, Cell, Machine, Outcome, Report, Rooflines, SLICE_FROM};
 
 /// What is to be measured.
@@ -87,6 +89,7 @@ fn plan(devices: &[Device], request: &Request, all: Duration) -> Plan {
 
 fn cells(devices: &[Device], plan: &Plan, roof: &Rooflines, stop: &Stop, tell: &mut dyn FnMut(&str)) -> Vec<Cell> {
     let (started, mut cells, mut ready) = (Instant::now(), Vec::new(), measure::Ready::default());
+    let mut pace = Pace::default();
     for (at, case) in plan.cases.iter().enumerate() {
         let over = match started.elapsed() > plan.all.mul_f64(PATIENCE) + GRACE {
             _ if stop.is_requested() => Some("the bench was stopped before"),
@@ -96,24 +99,30 @@ fn cells(devices: &[Device], plan: &Plan, roof: &Rooflines, stop: &Stop, tell: &
         if over.is_none() && (at == 0 || !case.shares_with(&plan.cases[at - 1])) {
             tell(&format!("{}, micro-batches of {}", case.name, case.batch));
         }
-        cells.extend(cells_of(devices, case, plan.slice, over, roof, &mut ready));
+        let refused = |device: &Device| {
+            let over = over.map(str::to_owned);
+            refusal(case).or(over).or_else(|| pace.refusal(device, case, plan.slice))
+        };
+        let of_case = cells_of(devices, case, plan.slice, &refused, roof, &mut ready);
+        pace.see(&of_case);
+        cells.extend(of_case);
     }
     cells
 }
 
-/// A case on every device, the devices taking turns; `over` says why it is too late for any of them.
+/// A case on every device, the devices taking turns; `refused` says why one of them does not begin.
 fn cells_of(
     devices: &[Device],
     case: &Case,
     slice: Duration,
-    over: Option<&str>,
+    refused: &dyn Fn(&Device) -> Option<String>,
     roof: &Rooflines,
     ready: &mut measure::Ready,
 ) -> Vec<Cell> {
     let entered: Vec<&Device> = devices.iter().filter(|device| device.enters(case)).collect();
     let mut lanes: Vec<Lane> = Vec::new();
     for device in &entered {
-        lanes.push(match refusal(case).or_else(|| over.map(str::to_owned)) {
+        lanes.push(match refused(device) {
             Some(reason) => Lane::skipped(reason),
             None => Lane::new(open(device, case), ready.micro_batches(case)),
         });

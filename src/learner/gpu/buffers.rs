@@ -135,6 +135,11 @@ impl Buffers {
         }
     }
 
+    /// Bytes that they take on the device, what only the host sees left out.
+    pub fn bytes(&self) -> u64 {
+        [&self.data, &self.scored, &self.residual, &self.scratch].iter().map(|buffer| buffer.size()).sum()
+    }
+
     /// The buffer that the host writes.
     pub fn written(&self) -> &wgpu::Buffer {
         self.upload.as_ref().unwrap_or(&self.data)

@@ -24,7 +24,7 @@ mod turns;
 pub mod variant;
 mod weights;
 
-use super::{Learner, Model, Optimizer, Settings, Update};
+use super::{Learner, Model, Optimizer, Replayed, Settings, Update};
 use crate::error::{Error, Result};
 use crate::examples::{MicroBatch, Scored, stride};
 pub use adapter::{Adapter, AdapterSummary, Wanted};
@@ -176,6 +176,9 @@ pub struct GpuLearner {
     models: Vec<Model>,
     /// Whether rates that adapt have seen no gradient yet.
     cold: bool,
+    kept: Kept,
+    /// Micro-batches that are kept and were learned while rates were folded early, as they will not be again.
+    early: Vec<MicroBatch>,
 }
 
 impl Learner for GpuLearner {
@@ -218,12 +221,59 @@ impl Learner for GpuLearner {
     fn recycle(&mut self, scored: Scored) {
         self.ring.recycle(scored.logit);
     }
+
+    fn keep(&mut self, next: &MicroBatch, bytes: u64) -> bool {
+        let keeps = self.can_keep() && self.has_room_for(next, bytes);
+        self.ring.keep(keeps && !self.before().warming);
+        if keeps && self.before().warming {
+            self.early.push(next.clone());
+        }
+        keeps
+    }
+
+    fn replay(&mut self) -> Result<Option<Replayed>> {
+        self.ring.keep(false);
+        let mut sum = Replayed::default();
+        for batch in self.early.clone() {
+            self.learn(batch)?;
+        }
+        self.ring.finish()?;
+        while let Some(scored) = self.ring.next_ready()? {
+            sum.add(&scored.batch, &scored.logit);
+        }
+        self.ring.replay(&mut sum)?;
+        let Model { updates, learned, .. } = &mut self.models[0];
+        (*updates, *learned) = (*updates + self.kept.updates, *learned + self.kept.learned);
+        Ok((sum.records > 0).then_some(sum))
+    }
+}
+
+/// What the micro-batches that stay on the device have added to the model's counts.
+#[derive(Debug, Clone, Copy, Default)]
+struct Kept {
+    updates: u64,
+    learned: u64,
 }
 
 impl GpuLearner {
     fn new(ring: ring::Ring, lesson: Lesson, variant: Variant, models: Vec<Model>) -> Self {
         let cold = models.iter().any(Model::is_cold);
-        Self { ring, lessons: plan::Lessons::default(), lesson, variant, models, cold }
+        let (kept, early) = (Kept::default(), Vec::new());
+        Self { ring, lessons: plan::Lessons::default(), lesson, variant, models, cold, kept, early }
+    }
+
+    /// Whether what it has learned could be learned again from where it lies: not where a rate follows a schedule, which
+    /// has gone on by then.
+    fn can_keep(&self) -> bool {
+        let Settings { optimizer, frozen, .. } = self.lesson.settings;
+        self.models.len() == 1 && !frozen && !setting::has_schedule(optimizer)
+    }
+
+    /// Whether a micro-batch finds room within so many bytes of the device.
+    fn has_room_for(&self, next: &MicroBatch, bytes: u64) -> bool {
+        let words = next.dense.len() + 3 * next.rows + 3 * next.hash.len();
+        let need = buffers::Size { words: words as u64, rows: next.rows as u64, block_entries: 0 };
+        self.ring.may_keep(need, bytes)
     }
 
     /// The models of all learners after every micro-batch taken so far.
@@ -270,6 +320,10 @@ impl GpuLearner {
             model.updates += updates;
         }
         self.cold &= learned == 0;
+        if self.ring.keeps() {
+            self.kept.updates += updates;
+            self.kept.learned += learned;
+        }
     }
 
     /// What has been asked of the device since it was opened.

@@ -19,7 +19,7 @@ use super::variant::Variant;
 use super::weights::{SumsWanted, Weights};
 use crate::error::{Error, Result};
 use crate::examples::Scored;
-use crate::learner::{Model, Settings, Update};
+use crate::learner::{Model, Replayed, Settings, Update};
 
 /// Slots of the ring: one being filled, one being computed, one being read.
 const SLOTS: usize = 3;
@@ -46,6 +46,10 @@ pub(super) struct Ring {
     ready: VecDeque<Scored>,
     spare: Vec<Vec<f32>>,
     losses: Vec<Loss>,
+    /// Whether the group being filled stays on the device.
+    keeps: bool,
+    /// Groups that stay there, in the order of the stream.
+    kept: Vec<Slot>,
     counters: Counters,
 }
 
@@ -124,6 +128,8 @@ impl Ring {
             ready: VecDeque::new(),
             spare: Vec::new(),
             losses: vec![Loss::default(); models.len()],
+            keeps: false,
+            kept: Vec::new(),
             counters,
         })
     }
@@ -138,13 +144,53 @@ impl Ring {
         self.counters
     }
 
+    /// Whether a micro-batch may stay on the device, all that stays taking `most` bytes at most.
+    pub fn may_keep(&self, need: Size, most: u64) -> bool {
+        let filling = &self.slots[self.filling];
+        let in_flight = self.in_flight.iter().map(|&slot| &self.slots[slot]).filter(|slot| slot.keeps());
+        let kept: u64 = self.kept.iter().chain(in_flight).map(Slot::bytes).sum();
+        // The slot being filled is full or too small at times: then it is another one of at least its size.
+        let next = filling.bytes().max(4 * need.words);
+        let joins = filling.keeps() && !filling.is_empty();
+        kept + if joins { filling.bytes() + next } else { next } <= most
+    }
+
+    /// Says whether the micro-batches that come next stay on the device.
+    pub fn keep(&mut self, keeps: bool) {
+        self.keeps = keeps;
+    }
+
+    /// Learns all that has stayed on the device again.
+    pub fn replay(&mut self, sum: &mut Replayed) -> Result<()> {
+        self.finish()?;
+        let mut submitted = 0;
+        for at in 0..self.kept.len() {
+            // One is on the device while the one before it is read.
+            while submitted < self.kept.len().min(at + 2) {
+                self.kept[submitted].submit_again(&self.gpu, &self.kernels, &mut self.counters)?;
+                submitted += 1;
+            }
+            if let Some(submission) = self.kept[at].submission() {
+                self.gpu.wait(submission.clone())?;
+            }
+            self.kept[at].harvest_again(sum)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the micro-batches that come next stay on the device.
+    pub fn keeps(&self) -> bool {
+        self.keeps
+    }
+
     /// Makes sure that the slot being filled has room for a micro-batch; gives the places of its words and logits.
     pub fn make_room(&mut self, need: Size, blocks: Option<Blocks>) -> Result<(u32, u32)> {
         self.form.check(blocks)?;
         self.largest.words = self.largest.words.max(need.words);
         self.largest.rows = self.largest.rows.max(need.rows);
         self.largest.block_entries = self.largest.block_entries.max(need.block_entries);
-        if !self.slots[self.filling].is_empty() && !self.slots[self.filling].has_room(need, blocks) {
+        let filling = &self.slots[self.filling];
+        if !filling.is_empty() && (filling.keeps() != self.keeps || !filling.has_room(need, blocks)) {
             self.submit()?;
         }
         while self.slots[self.filling].submission().is_some() {
@@ -152,6 +198,7 @@ impl Ring {
         }
         if self.slots[self.filling].is_empty() {
             self.grow(need)?;
+            self.slots[self.filling].keep(self.keeps);
         }
         Ok(self.slots[self.filling].next_place())
     }
@@ -259,7 +306,20 @@ impl Ring {
                 tally(tallies, losses, counters);
             })?;
             self.in_flight.pop_front();
+            self.set_aside(slot)?;
         }
+        Ok(())
+    }
+
+    /// Puts an empty slot in the place of one that keeps what it has.
+    fn set_aside(&mut self, slot: usize) -> Result<()> {
+        let have = &self.slots[slot];
+        if !have.keeps() {
+            return Ok(());
+        }
+        let capacity = have.capacity();
+        let empty = Slot::new(&self.gpu, &self.kernels, &self.weights, self.form, capacity, &mut self.counters)?;
+        self.kept.push(std::mem::replace(&mut self.slots[slot], empty));
         Ok(())
     }
 }

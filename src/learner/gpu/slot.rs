@@ -17,6 +17,7 @@ use super::runs::{Blocks, Piece};
 use super::weights::Weights;
 use crate::error::{Error, Result};
 use crate::examples::{LANES, MicroBatch, Scored};
+use crate::learner::Replayed;
 
 /// A group of micro-batches on its way through the device.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub(super) struct Slot {
     entries: Vec<Entry>,
     arrival: Arc<Arrival>,
     submission: Option<wgpu::SubmissionIndex>,
+    /// Whether its micro-batches stay where they are, to be learned again.
+    keeps: bool,
 }
 
 /// A micro-batch in a slot.
@@ -83,7 +86,23 @@ impl Slot {
             entries: Vec::with_capacity(GROUP),
             arrival: Arc::default(),
             submission: None,
+            keeps: false,
         })
+    }
+
+    /// Whether its micro-batches stay where they are.
+    pub fn keeps(&self) -> bool {
+        self.keeps
+    }
+
+    /// Says so, while it is empty.
+    pub fn keep(&mut self, keeps: bool) {
+        self.keeps = keeps;
+    }
+
+    /// Bytes that it takes on the device.
+    pub fn bytes(&self) -> u64 {
+        self.buffers.bytes()
     }
 
     /// Whether a micro-batch can still join the group.
@@ -158,28 +177,53 @@ impl Slot {
 
     /// Runs the group in one submit: a copy in where one is needed, its dispatches, a copy out.
     pub fn submit(&mut self, gpu: &Device, kernels: &Kernels, counters: &mut Counters) -> Result<()> {
-        let pieces = self.entries.iter().map(Entry::piece);
-        let runs = self.form.runs(pieces, self.capacity.block_entries);
+        let runs = self.runs();
         self.write_runs(&runs)?;
-        let buffers = &self.buffers;
-        buffers.written().unmap();
+        self.buffers.written().unmap();
         let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("group") });
-        if let Some(upload) = &buffers.upload {
-            encoder.copy_buffer_to_buffer(upload, 0, &buffers.data, 0, SCHEDULE_BYTES + self.used.words * 4);
+        if let Some(upload) = &self.buffers.upload {
+            encoder.copy_buffer_to_buffer(upload, 0, &self.buffers.data, 0, SCHEDULE_BYTES + self.used.words * 4);
         }
+        self.run(encoder, &runs, gpu, kernels, counters)?;
+        if self.keeps {
+            self.buffers.upload = None; // what it held is on the device
+        }
+        Ok(())
+    }
+
+    /// Runs a group that was kept once more.
+    pub fn submit_again(&mut self, gpu: &Device, kernels: &Kernels, counters: &mut Counters) -> Result<()> {
+        let runs = self.runs();
+        let encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("again") });
+        self.run(encoder, &runs, gpu, kernels, counters)
+    }
+
+    fn run(
+        &mut self,
+        mut encoder: wgpu::CommandEncoder,
+        runs: &[Run],
+        gpu: &Device,
+        kernels: &Kernels,
+        counters: &mut Counters,
+    ) -> Result<()> {
+        let buffers = &self.buffers;
+        let (tallies_at, tally_bytes) = (self.tallies_at(), self.form.tally_bytes());
         if kernels.persistent.is_some() {
-            encoder.clear_buffer(&buffers.scored, self.tallies_at(), Some(self.form.tally_bytes()));
+            encoder.clear_buffer(&buffers.scored, tallies_at, Some(tally_bytes));
         }
-        counters.dispatches += self.record(&mut encoder, kernels, &runs);
+        counters.dispatches += self.record(&mut encoder, kernels, runs);
         encoder.copy_buffer_to_buffer(&buffers.scored, 0, &buffers.readback, 0, self.logit_bytes());
         if kernels.persistent.is_some() {
-            let (at, bytes) = (self.tallies_at(), self.form.tally_bytes());
-            encoder.copy_buffer_to_buffer(&buffers.scored, at, &buffers.readback, at, bytes);
+            encoder.copy_buffer_to_buffer(&buffers.scored, tallies_at, &buffers.readback, tallies_at, tally_bytes);
         }
         self.ask_for_memory_back(&encoder);
         self.submission = Some(counters.submit(gpu, encoder));
         counters.micro_batches += self.entries.len() as u64;
         gpu.faults.check()
+    }
+
+    fn runs(&self) -> Vec<Run> {
+        self.form.runs(self.entries.iter().map(Entry::piece), self.capacity.block_entries)
     }
 
     fn write_runs(&self, runs: &[Run]) -> Result<()> {
@@ -215,9 +259,9 @@ impl Slot {
         dispatches
     }
 
-    /// Maps both host buffers again as soon as the submit is done.
+    /// Maps what the host reads and writes again as soon as the submit is done; what is kept is not written any more.
     fn ask_for_memory_back(&self, encoder: &wgpu::CommandEncoder) {
-        self.arrival.missing.store(2, Ordering::Release);
+        self.arrival.missing.store(if self.keeps { 1 } else { 2 }, Ordering::Release);
         let note = |arrival: Arc<Arrival>| {
             move |mapped: std::result::Result<(), wgpu::BufferAsyncError>| {
                 if mapped.is_err() {
@@ -226,14 +270,54 @@ impl Slot {
                 arrival.missing.fetch_sub(1, Ordering::AcqRel);
             }
         };
-        let (written, readback) = (self.buffers.written(), &self.buffers.readback);
-        encoder.map_buffer_on_submit(written, wgpu::MapMode::Write, .., note(self.arrival.clone()));
+        if !self.keeps {
+            let written = self.buffers.written();
+            encoder.map_buffer_on_submit(written, wgpu::MapMode::Write, .., note(self.arrival.clone()));
+        }
+        let readback = &self.buffers.readback;
         encoder.map_buffer_on_submit(readback, wgpu::MapMode::Read, .., note(self.arrival.clone()));
     }
 
-    /// Hands out what has arrived, in order, and empties the slot; `spare` gives the buffers for the logits. With a
-    /// micro-batch that went through the persistent kernel comes what each learner has tallied.
+    /// Hands out what has arrived, in order, and empties the slot, unless it keeps what it has; `spare` gives the buffers
+    /// for the logits. With a micro-batch that went through the persistent kernel comes what each learner has tallied.
     pub fn harvest(&mut self, spare: &mut Vec<Vec<f32>>, mut give: impl FnMut(Scored, &[Tally])) -> Result<()> {
+        let mut entries = std::mem::take(&mut self.entries);
+        self.read(&mut entries, |entry, logits, tallies| {
+            let mut logit = spare.pop().unwrap_or_default();
+            logit.clear();
+            logit.extend_from_slice(logits);
+            let left = if self.keeps { labels_of(&entry.batch) } else { MicroBatch::default() };
+            let batch = std::mem::replace(&mut entry.batch, left);
+            give(Scored { batch, logit, version: entry.version, version_per_record: false }, tallies);
+        })?;
+        if self.keeps {
+            self.entries = entries;
+        } else {
+            self.used = Size::default();
+        }
+        self.submission = None;
+        Ok(())
+    }
+
+    /// Adds up what was predicted of a group that was run again.
+    pub fn harvest_again(&mut self, sum: &mut Replayed) -> Result<()> {
+        let mut entries = std::mem::take(&mut self.entries);
+        self.read(&mut entries, |entry, logits, tallies| {
+            let Some(&[loss, weight, ..]) = tallies.first() else { return sum.add(&entry.batch, logits) };
+            sum.records += u64::from(entry.plan.rows);
+            sum.loss += f64::from(loss);
+            sum.weight += f64::from(weight);
+            if !loss.is_finite() {
+                sum.not_finite = sum.not_finite.or(entry.batch.record.first().copied());
+            }
+        })?;
+        self.entries = entries;
+        self.submission = None;
+        Ok(())
+    }
+
+    /// Calls `each` with every micro-batch, its logits and what learners have tallied of it.
+    fn read(&self, entries: &mut [Entry], mut each: impl FnMut(&mut Entry, &[f32], &[Tally])) -> Result<()> {
         if self.arrival.failed.load(Ordering::Acquire) {
             return Err(Error::device(lost("its memory could not be mapped")));
         }
@@ -241,17 +325,13 @@ impl Slot {
         let view = self.buffers.readback.get_mapped_range(..).map_err(unmapped)?;
         let (logits, tallies) = bytemuck::cast_slice::<u8, f32>(&view).split_at(tallies_at);
         let tallies = tallies.as_chunks().0.chunks_exact(self.form.learners as usize);
-        for (Entry { batch, plan, version, blocks, .. }, tallies) in self.entries.drain(..).zip(tallies) {
-            let mut logit = spare.pop().unwrap_or_default();
-            logit.clear();
-            logit.extend_from_slice(&logits[plan.row_at as usize..][..plan.rows as usize]);
-            let tallies = if let Some(blocks) = blocks { complete(tallies, blocks)? } else { &[] };
-            give(Scored { batch, logit, version, version_per_record: false }, tallies);
+        for (entry, tallies) in entries.iter_mut().zip(tallies) {
+            let tallies = if let Some(blocks) = entry.blocks { complete(tallies, blocks)? } else { &[] };
+            let (row_at, rows) = (entry.plan.row_at as usize, entry.plan.rows as usize);
+            each(entry, &logits[row_at..row_at + rows], tallies);
         }
         drop(view);
         self.buffers.readback.unmap();
-        self.used = Size::default();
-        self.submission = None;
         Ok(())
     }
 
@@ -284,6 +364,12 @@ fn dispatch(
         let lanes = if entry.pairs { plan.rows * LANES as u32 } else { plan.entries };
         run(&kernels.hashed, &bound.hashed, lanes.div_ceil(ENTRIES));
     }
+}
+
+/// What has to be known of a micro-batch to score it again.
+fn labels_of(batch: &MicroBatch) -> MicroBatch {
+    let (label, weight) = (batch.label.clone(), batch.weight.clone());
+    MicroBatch { rows: batch.rows, label, weight, record: batch.record.clone(), ..MicroBatch::default() }
 }
 
 /// Checks that a kernel has gone through all blocks: a driver that leaves its loops early says nothing.
