@@ -222,6 +222,21 @@ fn what_does_not_go_with_a_sweep_is_refused_with_what_to_do() {
 }
 
 #[test]
+fn what_the_best_learner_is_worth_is_said() {
+    let folder = Folder::new();
+    folder.file("in.csv", stream(600));
+    let warned = |rates: &str| {
+        let line =
+            format!("sweep in.csv --label y --weight w --grid optimizer=sgd;learning-rate={rates} --summary s.json");
+        let said = folder.run(&line).fine().stderr;
+        let is_warned = said.contains("warning: predictions were worse than always saying the base rate");
+        assert_eq!(is_warned, folder.json("s.json")["warnings"].as_array().unwrap().len() == 1, "{said}");
+        is_warned
+    };
+    assert!(warned("100,1000") && !warned("0.001,1000"));
+}
+
+#[test]
 fn the_same_seed_draws_the_same_sweep() {
     let folder = Folder::new();
     folder.file("in.csv", stream(300));

@@ -31,7 +31,7 @@ use crate::checkpoint::Header;
 use crate::config::Plan;
 use crate::dictionary::known::Known;
 use crate::engine::{Counts, Engine};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::learner::device;
 use crate::learner::{LostDevice, Model, Settings};
 use crate::metric::Metrics;
@@ -157,10 +157,7 @@ fn run_on(
     let ready =
         Ready { source, head, schema: &schema, settings, leaves_pairs: opened.makes_pairs, outlet, checkpoints };
     let ended = flow::run(plan, ready, &mut engine, stop, Watch { started, before, observe });
-    let ended = ended.map_err(|error| match &plan.checkpoint {
-        Some(checkpoint) if error.kind() != ErrorKind::ClosedPipe => with_what_is_kept(error, &checkpoint.folder),
-        _ => error,
-    })?;
+    let ended = ended.map_err(|error| with_advice(plan, error))?;
 
     let model = engine.learner().model()?;
     Ok(Outcome {
@@ -184,6 +181,14 @@ fn run_on(
         end: ended.end,
         checkpoint: ended.checkpoint,
     })
+}
+
+/// The error of a run that can be gone on with, with how.
+fn with_advice(plan: &Plan, error: Error) -> Error {
+    match &plan.checkpoint {
+        Some(checkpoint) if error.kind() != ErrorKind::ClosedPipe => with_what_is_kept(error, &checkpoint.folder),
+        _ => error,
+    }
 }
 
 /// What every checkpoint of a run says of it.

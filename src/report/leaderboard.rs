@@ -62,6 +62,9 @@ pub fn text(summary: &SweepSummary) -> String {
     for (many, what) in counted.into_iter().filter(|(many, _)| *many > 0) {
         let _ = writeln!(text, "{} {what}", count(many));
     }
+    for warning in &summary.warnings {
+        let _ = writeln!(text, "warning: {warning}");
+    }
     text
 }
 

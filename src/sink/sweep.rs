@@ -41,6 +41,8 @@ pub struct SweepSummary {
     pub diverged: usize,
     /// Every learner: those that went on by their losses, then those that were dropped, then those that diverged.
     pub learners: Vec<LearnerSummary>,
+    /// What the reader of the figures should know; of predictions, those of the best learner.
+    pub warnings: Vec<String>,
 }
 
 /// A learner of a sweep.

@@ -263,7 +263,7 @@ pub(crate) fn sum_lanes<N: Number>(mut lanes: [N; LANES]) -> N {
 /// `e^-|z|`.
 #[inline(always)]
 pub(crate) fn decay<N: Number>(z: N) -> N {
-    exp::exp_of_negative(z.abs() * N::splat(-1.0))
+    exp::exp_of_negative(z.copysign(N::splat(-1.0)))
 }
 
 /// `1 / (1 + e^-z)` of a logit with its [`decay`].

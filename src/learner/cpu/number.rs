@@ -55,6 +55,13 @@ pub trait Work {
     fn run(self) -> Self::Output;
 }
 
+/// Work compiled for AVX2.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+pub(super) fn on_avx2<W: Work>(work: W) -> W::Output {
+    work.run()
+}
+
 impl Number for f32 {
     #[inline(always)]
     fn splat(x: f32) -> Self {
@@ -121,10 +128,3 @@ impl Number for f32 {
 
 /// The bits of 1.0.
 pub(super) const ONE: u32 = 127 << 23;
-
-/// Work compiled for AVX2.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-pub(super) fn on_avx2<W: Work>(work: W) -> W::Output {
-    work.run()
-}

@@ -46,10 +46,14 @@ pub fn run(sweep: &Sweep, stop: &Stop, observe: Observe<'_>) -> Result<Swept> {
             observe(status, crew);
         }
     };
-    let outcome = run_on(&sweep.plan, None, stop, &mut look, &mut open)?;
+    let mut outcome = run_on(&sweep.plan, None, stop, &mut look, &mut open)?;
     let ranking = crew.get().map_or(Ok(Vec::new()), |crew| crew.ranking())?;
     let is_promoted = |of: &&Ranked| sweep.promoted.is_none_or(|place| place == of.place);
     let promoted = ranking.iter().find(is_promoted).filter(|of| !of.has_diverged()).map(|of| of.place);
+    // The engine knew the weight of the labels alone; with the best one's loss its warnings are about that one.
+    let log_loss = &mut outcome.metrics.total.log_loss;
+    let best = ranking.first().filter(|best| !best.has_diverged()).and_then(|best| best.log_loss);
+    log_loss.loss = best.unwrap_or(0.0) * log_loss.weight;
     Ok(Swept { outcome, ranking, promoted })
 }
 

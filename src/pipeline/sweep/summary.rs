@@ -24,6 +24,7 @@ pub fn of(sweep: &Sweep, swept: &Swept) -> SweepSummary {
         dropped: swept.ranking.iter().filter(|of| of.dropped_after.is_some()).count(),
         diverged: swept.ranking.iter().filter(|of| of.has_diverged()).count(),
         learners: learners(sweep, &swept.ranking),
+        warnings: run.warnings,
     }
 }
 

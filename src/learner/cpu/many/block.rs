@@ -1,4 +1,4 @@
-//! A block: sixteen learners of one rule and one kind of micro-batch, side by side, with weights of their own.
+//! A block: sixteen learners of one optimizer and one kind of micro-batch, side by side, with weights of their own.
 //!
 //! Lanes that are not taken up by a learner hold a copy of the last one, which nobody asks for.
 
@@ -53,9 +53,10 @@ impl<N> Default for Scratch<N> {
     }
 }
 
-/// Whether two learners may stand side by side.
+/// Whether two learners may stand side by side. Penalties of 0 have the bits of none, as long as weights are finite, so
+/// learners without penalties may stand among others, where their steps take a little longer.
 pub(super) fn are_alike(a: &Settings, b: &Settings) -> bool {
-    let kind = |of: &Settings| (of.optimizer.name(), of.penalty == Penalty::NONE, of.update, of.batch);
+    let kind = |of: &Settings| (of.optimizer.name(), of.update, of.batch);
     kind(a) == kind(b)
 }
 
@@ -84,8 +85,9 @@ impl<N: Lanes> Block<N> {
 
     /// Takes records, in micro-batches of the block's size.
     pub fn learn(&mut self, rows: Rows<'_>, scratch: &mut Scratch<N>) {
-        let Settings { optimizer, penalty, .. } = self.settings();
-        with_rule!(optimizer, penalty != Penalty::NONE, self.parameters, rule => self.run(rule, rows, scratch));
+        let Settings { optimizer, .. } = self.settings();
+        let is_penalised = self.learners.iter().any(|seat| seat.settings.penalty != Penalty::NONE);
+        with_rule!(optimizer, is_penalised, self.parameters, rule => self.run(rule, rows, scratch));
     }
 
     fn run<R: Rule<N>>(&mut self, rule: R, rows: Rows<'_>, s: &mut Scratch<N>) {

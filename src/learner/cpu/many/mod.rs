@@ -16,7 +16,7 @@ use super::rows::Rows;
 use crate::error::Result;
 use crate::examples::MicroBatch;
 use crate::learner::many::{Field, ManyLearners, Standing};
-use crate::learner::{Model, Settings};
+use crate::learner::{Model, Penalty, Settings};
 use block::{Block, Scratch, are_alike};
 use lanes::{Lanes, Plain, SIDE};
 
@@ -62,17 +62,29 @@ fn opened<N: Lanes>(field: &Field, parts: usize) -> Result<Vec<Box<dyn ManyLearn
     Ok(dealt.into_iter().map(|part| Box::new(part) as Box<dyn ManyLearners>).collect())
 }
 
-/// The settings, with their places, in blocks of those that may stand side by side.
+/// The settings, with their places, in blocks of those that may stand side by side: first those with penalties and those
+/// without apart, then what is left over together.
 fn blocks(field: &Field) -> Vec<Vec<(usize, Settings)>> {
     let mut blocks: Vec<Vec<(usize, Settings)>> = Vec::new();
     for (place, &settings) in field.settings.iter().enumerate() {
-        let has_room = |block: &&mut Vec<(usize, Settings)>| block.len() < SIDE && are_alike(&block[0].1, &settings);
-        match blocks.iter_mut().find(has_room) {
+        let is_free = |of: &Settings| of.penalty == Penalty::NONE;
+        let suits = |of: &Settings| are_alike(of, &settings) && is_free(of) == is_free(&settings);
+        match blocks.iter_mut().find(|block| block.len() < SIDE && suits(&block[0].1)) {
             Some(block) => block.push((place, settings)),
             None => blocks.push(vec![(place, settings)]),
         }
     }
-    blocks
+    let mut fewer: Vec<Vec<(usize, Settings)>> = Vec::new();
+    for block in blocks {
+        let fits = |other: &&mut Vec<(usize, Settings)>| {
+            other.len() + block.len() <= SIDE && are_alike(&other[0].1, &block[0].1)
+        };
+        match fewer.iter_mut().find(fits) {
+            Some(other) => other.extend(block),
+            None => fewer.push(block),
+        }
+    }
+    fewer
 }
 
 /// Some blocks, which learn one after the other.
@@ -133,7 +145,7 @@ impl<N: Lanes> Blocks<N> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::learner::{Learner, Optimizer, Penalty, Shape, Update, cpu};
+    use crate::learner::{Learner, Optimizer, Shape, Update, cpu};
 
     /// Twenty learners of each rule, of which some stand in blocks with room left.
     fn field(update: Update, batch: usize) -> Field {
