@@ -9,7 +9,7 @@ mod backup;
 use std::collections::VecDeque;
 use std::fmt;
 
-use super::{Learner, LostDevice, Model};
+use super::{Learner, LostDevice, Model, Replayed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::examples::{MicroBatch, Scored};
 use backup::Backup;
@@ -159,6 +159,24 @@ impl Learner for Failover {
             Some(model) => Ok(model),
             None => self.learner.model(),
         }
+    }
+
+    fn keep(&mut self, next: &MicroBatch, bytes: u64) -> bool {
+        self.backup.is_some() && self.learner.keep(next, bytes)
+    }
+
+    /// What is kept on a device is gone with it: a failure ends the run.
+    fn replay(&mut self) -> Result<Option<Replayed>> {
+        if self.backup.is_none() {
+            return Ok(None);
+        }
+        let replayed = self.learner.replay()?;
+        let model = self.learner.model()?;
+        if let Some(backup) = &mut self.backup {
+            backup.model = model; // none of it is in the log
+            backup.log.clear();
+        }
+        Ok(replayed)
     }
 
     fn recycle(&mut self, scored: Scored) {
