@@ -111,10 +111,37 @@ pub trait Learner {
     /// A micro-batch whose buffers may be filled again.
     fn recycle(&mut self, scored: Scored);
 
+    /// Whether it keeps the micro-batch that it is given next on its device, for [`Learner::replay`]; all that it keeps may
+    /// take so many bytes there. Asked of one micro-batch after the other from the first on, until it says no: what it keeps
+    /// is the beginning of the stream, and nobody else keeps that.
+    fn keep(&mut self, next: &MicroBatch, bytes: u64) -> bool {
+        let _ = (next, bytes);
+        false
+    }
+
+    /// Learns all that it has kept again, in order; `None` where that is nothing, or where some of it is lost. Nothing of
+    /// it comes out of [`Learner::next_scored`].
+    fn replay(&mut self) -> Result<Option<Replayed>> {
+        Ok(None)
+    }
+
     /// What became of a device that failed under way and was replaced; `None` as long as none did.
     fn lost_device(&self) -> Option<&LostDevice> {
         None
     }
+}
+
+/// What a learner has learned again from its device.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Replayed {
+    /// Records.
+    pub records: u64,
+    /// Sum of example weight times log loss over those with a label, in nats, each predicted before it was learned again.
+    pub loss: f64,
+    /// Sum of the example weights of those with a label.
+    pub weight: f64,
+    /// The first record whose prediction was not a finite number.
+    pub not_finite: Option<u64>,
 }
 
 /// A device that failed under way, and how learning went on.
