@@ -9,7 +9,7 @@ use crate::learner::{Learner, Replayed};
 use crate::metric::log_loss::LogLoss;
 use crate::replay::Store;
 
-/// Records between two looks at a pass under way.
+/// Records, about, that are learned again at a time.
 const LOOK: u64 = 8192;
 
 /// What is kept of the stream for later passes.
@@ -34,6 +34,14 @@ pub struct Pass {
     pub records: u64,
     /// Log loss of these predictions, which says nothing of how good they would be on new records.
     pub log_loss: LogLoss,
+    has_begun: bool,
+}
+
+impl Pass {
+    /// A pass before its first record.
+    pub fn new(number: u32) -> Self {
+        Self { number, ..Self::default() }
+    }
 }
 
 impl Engine {
@@ -50,31 +58,42 @@ impl Engine {
         self.kept.as_ref().map(|kept| &kept.store)
     }
 
-    /// Learns again what has been kept, in the same order; `look` is called now and then, and ends the pass with false.
-    /// To be called behind [`Engine::finish`]; `pass` says how far it has come, also after an error.
+    /// Learns some more of what has been kept, in the same order; false at the end of the pass. To be called behind
+    /// [`Engine::finish`]; `pass` says how far it has come, also after an error.
     ///
     /// # Errors
-    /// A prediction that is not a finite number, a store that cannot be read, or a failing device.
-    pub fn replay(&mut self, pass: &mut Pass, look: &mut dyn FnMut(&Pass) -> bool) -> Result<()> {
-        self.replay_by_learner(pass)?;
+    /// A prediction that is not a finite number, a store that cannot be written or read, or a failing device.
+    pub fn replay(&mut self, pass: &mut Pass) -> Result<bool> {
+        if !std::mem::replace(&mut pass.has_begun, true) {
+            self.begin(pass)?;
+        }
+        let until = pass.records + LOOK;
+        while pass.records < until {
+            if !self.replay_next()? {
+                return self.end_pass(pass).map(|()| false);
+            }
+            self.take_scored(pass)?;
+        }
+        Ok(true)
+    }
+
+    /// Waits for everything under way.
+    ///
+    /// # Errors
+    /// A prediction that is not a finite number, or a failing device.
+    pub fn end_pass(&mut self, pass: &mut Pass) -> Result<()> {
+        self.learner.finish()?;
+        self.take_scored(pass)
+    }
+
+    fn begin(&mut self, pass: &mut Pass) -> Result<()> {
         if let Some(kept) = &mut self.kept {
             if !std::mem::replace(&mut kept.has_ended, true) {
                 kept.store.end()?;
             }
             kept.store.rewind();
         }
-        let mut next = pass.records + LOOK;
-        while self.replay_next()? {
-            self.take_scored(pass)?;
-            if pass.records >= next {
-                next = pass.records + LOOK;
-                if !look(pass) {
-                    break;
-                }
-            }
-        }
-        self.learner.finish()?;
-        self.take_scored(pass)
+        self.replay_by_learner(pass)
     }
 
     /// The beginning of the stream, where the learner has kept it on its device.

@@ -263,7 +263,8 @@ impl Loaded {
         let features = batch.column(0).as_list_opt::<i32>()?;
         let values = features.values().as_struct_opt()?;
         let ends = batch.column(4).as_boolean_opt()?.values();
-        let dense = if width > 0 { Some(DenseBuffer::of(batch.column(5).as_fixed_size_list_opt()?.values())?) } else { None };
+        let dense =
+            if width > 0 { Some(DenseBuffer::of(batch.column(5).as_fixed_size_list_opt()?.values())?) } else { None };
         Some(Self {
             bytes,
             width,
