@@ -1,5 +1,6 @@
 //! What a whole run costs beside parsing alone: the same file, in turn, parsed with its examples thrown away, learned
-//! from, learned from with predictions written, and learned from in steps of a micro-batch on CPU and GPU.
+//! from, learned from with predictions written, and learned from in steps of a micro-batch on CPU and GPU; and what a
+//! second pass takes, from memory and from a file.
 //!
 //! With an ingest thread on every core, learning and parsing share the cores, so a run can be no faster than their work
 //! together; the pair with a thread fewer shows whether learning hides behind parsing where it has a core of its own.
@@ -34,6 +35,7 @@ use tidemill::learner::{Update, device};
 use tidemill::parser::Parser;
 use tidemill::pipeline::{self, start};
 use tidemill::record::{Chunk, Records};
+use tidemill::replay::Numbers;
 use tidemill::schema::{Role, Schema};
 use tidemill::transform::Transform;
 
@@ -43,6 +45,9 @@ const TRAIN: &str = "train";
 const PARSE_FEWER: &str = "parse only, a thread fewer";
 const TRAIN_FEWER: &str = "train, a thread fewer";
 const PREDICTIONS: &str = "train, predictions";
+const AGAIN: &str = "second pass, from memory";
+const AGAIN_FROM_FILE: &str = "second pass, from a file";
+const AGAIN_IN_HALVES: &str = "second pass, f16 from memory";
 const CPU_BATCH: &str = "train batch, cpu";
 const GPU_BATCH: &str = "train batch, gpu";
 
@@ -72,11 +77,24 @@ fn compare(stream: &Stream) {
         let plan = plan(options);
         contest.add(what, move || train(&plan));
     }
+    for (what, memory, numbers) in
+        [(AGAIN, "100G", Numbers::F32), (AGAIN_FROM_FILE, "0", Numbers::F32), (AGAIN_IN_HALVES, "100G", Numbers::F16)]
+    {
+        let mut options = base.clone();
+        options.learner.passes = Some(2);
+        options.learner.replay_memory = Some(memory.into());
+        options.learner.replay_numbers = Some(numbers);
+        let plan = plan(options);
+        contest.add(what, move || learn_again(&plan));
+    }
     let results = contest.run();
     results.ratio(TRAIN, PARSE, Some(0.85));
     results.ratio(TRAIN_FEWER, PARSE_FEWER, Some(0.85));
     results.ratio(PREDICTIONS, TRAIN, Some(0.90));
     results.ratio(CPU_BATCH, TRAIN, None);
+    for again in [AGAIN, AGAIN_FROM_FILE, AGAIN_IN_HALVES] {
+        results.ratio(again, TRAIN, None);
+    }
     if has_gpu() {
         results.ratio(GPU_BATCH, CPU_BATCH, None);
     }
@@ -135,6 +153,15 @@ fn train(plan: &Plan) -> Lap {
     assert_eq!(outcome.counts.rejected, 0);
     let (records, bytes) = (outcome.counts.records, outcome.counts.bytes);
     Lap { records, bytes, time: outcome.elapsed, ..Lap::default() }
+}
+
+/// The second pass alone.
+fn learn_again(plan: &Plan) -> Lap {
+    let outcome =
+        pipeline::run(plan, None, &pipeline::Stop::default(), &mut |_| {}).expect("a stream that can be learned");
+    let again = outcome.later.all.first().expect("a second pass");
+    assert_eq!(again.pass.records, outcome.counts.records);
+    Lap { records: again.pass.records, time: again.elapsed, ..Lap::default() }
 }
 
 /// One more run, for where its threads spent their time.

@@ -1,7 +1,9 @@
 //! The engine: takes examples in the order of the stream, and owns everything that depends on that order.
 //!
 //! Running scales, micro-batches, the model, metrics and counts all live here, in one thread; it does no I/O and reads
-//! no clock. What leaves goes through a [`Sink`].
+//! no clock. What leaves goes through a [`Sink`]. Sibling: `passes` (learning the stream again).
+
+mod passes;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -17,6 +19,8 @@ use crate::metric::Metrics;
 use crate::online::{Online, Sifted};
 use crate::record::{LossSum, Position, Reason, Rejected};
 use crate::snapshot::{Restoring, Saving, Snapshot, State};
+use passes::Kept;
+pub use passes::Pass;
 
 /// Where scored micro-batches and rejected records go.
 pub trait Sink {
@@ -67,6 +71,8 @@ pub struct Engine {
     dictionary: Dictionary,
     max_rejected: MaxRejected,
     spare: Vec<MicroBatch>,
+    /// Where the stream is to be learned more than once, which a checkpoint does not outlive.
+    kept: Option<Kept>,
 }
 
 impl Engine {
@@ -82,6 +88,7 @@ impl Engine {
             dictionary: Dictionary::new(settings.hash_bits),
             max_rejected,
             spare: Vec::new(),
+            kept: None,
         }
     }
 
@@ -92,8 +99,18 @@ impl Engine {
     /// A failing device or output.
     pub fn save(&mut self, state: &mut State, sink: &mut dyn Sink) -> Result<()> {
         self.settle(sink)?;
-        let Self { batcher, learner, settings: _, metrics, counts, position, dictionary, max_rejected: _, spare: _ } =
-            self;
+        let Self {
+            batcher,
+            learner,
+            settings: _,
+            metrics,
+            counts,
+            position,
+            dictionary,
+            max_rejected: _,
+            spare: _,
+            kept: _,
+        } = self;
         state.clear();
         state.save(batcher);
         learner.save(state)?;
@@ -109,8 +126,18 @@ impl Engine {
     /// # Errors
     /// The state of another job.
     pub fn restore(&mut self, state: &State) -> Result<()> {
-        let Self { batcher, learner: _, settings: _, metrics, counts, position, dictionary, max_rejected: _, spare: _ } =
-            self;
+        let Self {
+            batcher,
+            learner: _,
+            settings: _,
+            metrics,
+            counts,
+            position,
+            dictionary,
+            max_rejected: _,
+            spare: _,
+            kept: _,
+        } = self;
         state.restore(batcher)?;
         state.restore(metrics)?;
         state.restore(counts)?;
@@ -245,6 +272,9 @@ impl Engine {
         let spare = self.spare.pop().unwrap_or_default();
         let batch = self.batcher.take(spare);
         if batch.rows > 0 {
+            if let Some(kept) = &mut self.kept {
+                kept.take(&batch, &mut *self.learner)?;
+            }
             self.learner.learn(batch)?;
         }
         self.hand_on(sink)

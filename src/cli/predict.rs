@@ -7,7 +7,7 @@ use clap::Args;
 use super::{Verbosity, show, signals};
 use crate::checkpoint::stored;
 use crate::config::{LearnerOptions, Options, OutputOptions, Plan, SourceOptions, options::trimmed};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::pipeline::{self, saved, summary};
 use crate::schema::Format;
 use crate::source::Input;
@@ -51,6 +51,9 @@ pub(super) struct PredictArgs {
     /// Rejected records beyond which to stop: a share like 1% or a number
     #[arg(long, value_name = "LIMIT")]
     max_rejected: Option<String>,
+    /// What `train` has; here to be told that it does not belong here.
+    #[arg(long, hide = true)]
+    passes: Option<String>,
     /// Ingest threads [default: one a core]
     #[arg(long)]
     threads: Option<usize>,
@@ -60,6 +63,10 @@ pub(super) struct PredictArgs {
 
 /// Carries the command out.
 pub(super) fn run(args: PredictArgs) -> Result<()> {
+    if let Some(passes) = &args.passes {
+        let message = format!("--passes {passes} belongs to `tidemill train`: predict learns nothing; leave it out");
+        return Err(Error::usage(message));
+    }
     let (file, notes) = stored::open(&args.model)?.into_model()?;
     let mut saved = saved::to_predict(file)?;
     saved.note = (!notes.is_empty()).then(|| notes.join("; "));

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::config::Plan;
 use crate::error::Result;
+use crate::pipeline::passes::LaterPass;
 use crate::pipeline::summary::{roles, times};
 use crate::pipeline::{End, Status};
 use crate::report;
@@ -17,17 +18,17 @@ use crate::sink::sweep::LearnerSummary;
 /// Learners that are shown while a sweep lasts.
 const LEADERS: usize = 10;
 
-/// Progress of a run on standard error.
-pub(super) struct Live(Progress);
+/// Progress of a run on standard error, and the pass that it has shown last.
+pub(super) struct Live(Progress, u32);
 
 /// Progress for a plan: a bar on a terminal, lines elsewhere.
 pub(super) fn progress(plan: &Plan, quiet: bool) -> Live {
-    Live(Progress::new(quiet, std::io::stderr().is_terminal(), total_bytes(plan)))
+    Live(Progress::new(quiet, std::io::stderr().is_terminal(), total_bytes(plan)), 1)
 }
 
 /// The same for a sweep, with room for its leaders.
 pub(super) fn progress_of_sweep(plan: &Plan, quiet: bool) -> Live {
-    Live(Progress::with_lines_below(quiet, std::io::stderr().is_terminal(), total_bytes(plan)))
+    Live(Progress::with_lines_below(quiet, std::io::stderr().is_terminal(), total_bytes(plan)), 1)
 }
 
 /// Bytes of all inputs, where that says how far a run is.
@@ -41,7 +42,10 @@ fn total_bytes(plan: &Plan) -> Option<u64> {
 impl Live {
     /// Shows where a run stands, if it is time.
     pub(super) fn observe(&mut self, status: Status<'_>) {
-        let Status { counts, metrics, elapsed, stages, inferred, notes } = status;
+        if let Some(later) = status.later {
+            return self.observe_later(later, &status);
+        }
+        let Status { counts, metrics, elapsed, later: _, stages, inferred, notes } = status;
         notes.iter().for_each(|note| self.0.note(note));
         if !inferred.is_empty() {
             self.0.note(&format!("inferred: {}", report::summary::inferred(&roles(inferred))));
@@ -61,9 +65,30 @@ impl Live {
             bound: if elapsed > Duration::from_secs(1) { &bound } else { "" },
             bytes: counts.bytes,
             last: metrics.last,
-            below: "",
+            ..Tick::default()
         };
         self.0.show(&tick, elapsed);
+    }
+
+    /// The same in a pass over records that have been learned before.
+    fn observe_later(&mut self, later: &LaterPass, status: &Status<'_>) {
+        let LaterPass { pass, of, elapsed } = later;
+        if std::mem::replace(&mut self.1, pass.number) != pass.number {
+            self.0.start_again(&format!("pass {} of {of}, on records that have been learned before:", pass.number));
+        }
+        if !self.0.due(pass.records, *elapsed) {
+            return;
+        }
+        let share = pass.records as f64 / status.metrics.total.records.max(1) as f64;
+        let tick = Tick {
+            records: pass.records,
+            log_loss: pass.log_loss.mean(),
+            records_per_s: rate(pass.records, *elapsed),
+            bytes: (share * status.counts.bytes as f64) as u64,
+            pass: Some((pass.number, *of)),
+            ..Tick::default()
+        };
+        self.0.show(&tick, *elapsed);
     }
 
     /// Shows where a sweep stands, if it is time; `leaders` gives the best learners, of which the first has the loss to be

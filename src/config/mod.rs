@@ -1,12 +1,13 @@
 //! The configuration: options from the command line and a job file, turned once into a checked [`Plan`].
 //!
 //! Reads the job file, and nothing else. Siblings: [`options`] (the table behind flags and keys), `keys` (what was meant by a
-//! wrong one) and [`checkpoint`].
+//! wrong one), [`checkpoint`] and [`passes`].
 
 pub mod checkpoint;
 mod inferred;
 mod keys;
 pub mod options;
+pub mod passes;
 pub mod sweep;
 mod warm_start;
 
@@ -21,6 +22,7 @@ use crate::schema::{Format, Step};
 use crate::source::{Input, names};
 pub use checkpoint::{Checkpointing, Every};
 pub use options::{CheckpointOptions, LearnerOptions, OptimizerName, Options, OutputOptions, SourceOptions};
+pub use passes::Passes;
 
 /// Records of a micro-batch unless another number is named.
 pub const DEFAULT_BATCH: usize = 256;
@@ -60,6 +62,8 @@ pub struct Plan {
     pub max_rejected: MaxRejected,
     /// Where and when to write checkpoints, if anywhere.
     pub checkpoint: Option<Checkpointing>,
+    /// How often the stream is learned, if more than once.
+    pub passes: Option<Passes>,
 }
 
 /// Files to write, where named.
@@ -223,6 +227,7 @@ impl Plan {
             },
             max_rejected: MaxRejected::parse(output.max_rejected.as_deref().unwrap_or("1%"))?,
             checkpoint: Checkpointing::of(&options.checkpoint)?,
+            passes: Passes::of(&options)?,
             base: Options::default(),
             options,
         })

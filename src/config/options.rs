@@ -6,6 +6,7 @@ use clap::{Args, ValueHint};
 use serde::{Deserialize, Serialize};
 
 use crate::learner::Update;
+use crate::replay::Numbers;
 use crate::schema::{Feature, Format, Hashing, Step};
 use crate::source::synthetic::Generator;
 
@@ -124,6 +125,19 @@ section! {
         /// Train this model or checkpoint on: its weights, scales and version; what is not named is as it was learned
         #[arg(long, value_name = "MODEL|CHECKPOINT", value_hint = ValueHint::AnyPath, help_heading = "Learner")]
         warm_start: String,
+        /// Learn the stream so many times: the later passes from what the first has encoded, in the same order; figures and
+        /// predictions are those of the first [default: 1]
+        #[arg(long, value_name = "N", help_heading = "Passes")]
+        passes: u32,
+        /// Memory for what is learned again, like 512M or 4G; beyond that it goes into a file [default: 1G]
+        #[arg(long, value_name = "SIZE", help_heading = "Passes")]
+        replay_memory: String,
+        /// Put all that is learned again into this file, in Arrow's format, and keep it [default: a temporary one]
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Passes")]
+        replay_file: String,
+        /// How numbers are kept for the later passes: f16 takes half the room, and rounds them [default: f32]
+        #[arg(long, value_enum, help_heading = "Passes")]
+        replay_numbers: Numbers,
         /// auto, cpu, gpu, gpu:INDEX or gpu:NAME [default: auto]
         #[arg(long, help_heading = "Run")]
         device: String,

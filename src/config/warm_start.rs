@@ -38,6 +38,8 @@ impl Plan {
 /// FTRL's penalties act once in all, the others' with every record.
 fn kept(named: &LearnerOptions, base: LearnerOptions) -> LearnerOptions {
     let base = LearnerOptions { warm_start: None, device: None, threads: None, ..base };
+    // How often the earlier records were learned says nothing of these.
+    let base = LearnerOptions { passes: None, replay_memory: None, replay_file: None, replay_numbers: None, ..base };
     let own = base.optimizer.unwrap_or(OptimizerName::AdaGrad);
     if named.optimizer.is_none_or(|optimizer| optimizer == own) {
         return base;

@@ -23,6 +23,30 @@ impl LogLoss {
         super::ratio(self.loss, self.weight)
     }
 
+    /// Of predictions: logits, labels (1, 0, or NaN without one) and example weights, one each a record.
+    ///
+    /// ```
+    /// use tidemill::metric::log_loss::LogLoss;
+    /// let loss = LogLoss::of(&[0.0, 1.0], &[1.0, f32::NAN], &[2.0, 1.0]);
+    /// assert_eq!((loss.mean(), loss.weight), (Some(std::f64::consts::LN_2), 2.0));
+    /// ```
+    pub fn of(logit: &[f32], label: &[f32], weight: &[f32]) -> Self {
+        let mut sum = Self::default();
+        let mut rows = logit.iter().zip(label).zip(weight);
+        while rows.len() > 0 {
+            let mut softplus = Softplus::default();
+            for ((&logit, &label), &weight) in rows.by_ref().take(Softplus::ROWS) {
+                if !label.is_nan() {
+                    let (z, weight) = (f64::from(logit), f64::from(weight));
+                    sum.add(z, f64::from(label), weight);
+                    softplus.add(libm::exp(-z.abs()), weight);
+                }
+            }
+            sum.loss += softplus.sum();
+        }
+        sum
+    }
+
     /// Adds the part of one prediction's loss that is linear in the logit; [`Softplus`] adds up the rest.
     #[inline(always)]
     pub(super) fn add(&mut self, logit: f64, label: f64, weight: f64) {
@@ -31,7 +55,7 @@ impl LogLoss {
     }
 
     /// Adds another sum.
-    pub(super) fn merge(&mut self, other: &Self) {
+    pub fn merge(&mut self, other: &Self) {
         self.loss += other.loss;
         self.weight += other.weight;
     }

@@ -4,7 +4,7 @@
 //! predictions; and one that writes checkpoints. Siblings, in the order in which a run meets them: [`warm_start`] (a
 //! model to train on), `resumed` (a checkpoint to go on from), [`preview`] (a look before anything runs), [`start`] (what is needed before the first record, the
 //! columns among it), [`outlet`] (where results go), [`flow`] (threads and channels), `sequencer` (the engine's
-//! thread), `checkpoints`, `stop` (an end before the end), [`stage`] (how a thread spends its time), [`saved`] (a
+//! thread), `checkpoints`, [`passes`] (learning the stream again), `stop` (an end before the end), [`stage`] (how a thread spends its time), [`saved`] (a
 //! run as a model file and back), [`summary`] (a run in numbers) and [`sweep`] (many learners on one run).
 
 mod background;
@@ -12,6 +12,7 @@ mod checkpoints;
 mod columns;
 pub mod flow;
 pub mod outlet;
+pub mod passes;
 pub mod preview;
 mod resumed;
 pub mod saved;
@@ -41,6 +42,7 @@ use crate::schema::{Role, Schema};
 use crate::source::Input;
 use checkpoints::with_what_is_kept;
 use outlet::Outlet;
+use passes::{LaterPass, LaterPasses};
 use resumed::Kept;
 pub use sequencer::End;
 use sequencer::Watch;
@@ -55,8 +57,10 @@ pub struct Status<'a> {
     pub counts: &'a Counts,
     /// How good the predictions were.
     pub metrics: &'a mut Metrics,
-    /// Time since the start.
+    /// Time since the start, of the run or of a later pass.
     pub elapsed: Duration,
+    /// The later pass that is under way; counts and metrics stand still then.
+    pub later: Option<&'a LaterPass>,
     /// Time of the engine so far.
     pub stages: &'a [StageTimes],
     /// The columns whose role was inferred, in the first look, before the first record.
@@ -94,8 +98,10 @@ pub struct Outcome {
     pub device_reason: String,
     /// What became of it, if it failed under way.
     pub lost_device: Option<LostDevice>,
-    /// Time from start to end.
+    /// Time from start to the end of the stream; later passes have times of their own.
     pub elapsed: Duration,
+    /// The passes over records that had been learned before.
+    pub later: LaterPasses,
     /// Time of each stage, in the order of the flow.
     pub stages: Vec<StageTimes>,
     /// How the stream ended.
@@ -143,7 +149,8 @@ fn run_on(
     };
     let header = header_of(plan, &prepared, found.map(|checkpoint| &checkpoint.header));
     let Prepared { source, head, schema, inferred, settings, first_version, opened, batcher } = prepared;
-    let mut engine = Engine::new(batcher, opened.learner, settings, plan.max_rejected);
+    let engine = Engine::new(batcher, opened.learner, settings, plan.max_rejected);
+    let mut engine = passes::prepare(plan, engine, schema.dense())?;
     let mut before = Duration::ZERO;
     if let Some(checkpoint) = found {
         engine.restore(&checkpoint.state)?;
@@ -152,13 +159,15 @@ fn run_on(
     let outlet = Outlet::open(plan, &schema, found.map(|checkpoint| &checkpoint.header))?;
 
     let (counts, metrics) = engine.progress();
-    observe(Status { counts, metrics, elapsed: before, stages: &[], inferred: &inferred, notes: &notes });
+    observe(Status { counts, metrics, elapsed: before, later: None, stages: &[], inferred: &inferred, notes: &notes });
     let checkpoints = kept.map(|kept| (kept.every, header, kept.store));
     let ready =
         Ready { source, head, schema: &schema, settings, leaves_pairs: opened.makes_pairs, outlet, checkpoints };
-    let ended = flow::run(plan, ready, &mut engine, stop, Watch { started, before, observe });
-    let ended = ended.map_err(|error| with_advice(plan, error))?;
+    let ended = flow::run(plan, ready, &mut engine, stop, Watch { started, before, observe: &mut *observe });
+    let mut ended = ended.map_err(|error| with_advice(plan, error))?;
 
+    let elapsed = before + started.elapsed();
+    let later = passes::run(plan, &mut engine, &mut ended.end, stop, observe)?;
     let model = engine.learner().model()?;
     Ok(Outcome {
         counts: engine.counts().clone(),
@@ -176,7 +185,8 @@ fn run_on(
         device_reason: opened.why,
         // Behind the model, for which a device is asked for the last time.
         lost_device: engine.learner().lost_device().cloned(),
-        elapsed: before + started.elapsed(),
+        elapsed,
+        later,
         stages: ended.stages,
         end: ended.end,
         checkpoint: ended.checkpoint,

@@ -35,11 +35,13 @@ pub fn check(plan: &Plan) -> Result<()> {
             path.display()
         )));
     }
+    let replay_file = plan.passes.as_ref().and_then(|passes| passes.file.clone());
     let named = [
         ("--predictions", &outputs.predictions),
         ("--model", &outputs.model),
         ("--summary", &outputs.summary),
         ("--rejected", &outputs.rejected),
+        ("--replay-file", &replay_file),
     ];
     let mut taken: Vec<(&str, PathBuf)> = plan.inputs.iter().filter_map(input_file).collect();
     let warm_start = plan.options.learner.warm_start.as_deref().and_then(|name| std::fs::canonicalize(name).ok());

@@ -31,8 +31,15 @@ pub(super) fn job_of(plan: &Plan) -> serde_json::Value {
 fn learned_by(options: &Options) -> Options {
     let source =
         SourceOptions { input: None, generate: None, rows: None, seed: None, format: None, ..options.source.clone() };
-    let learner =
-        LearnerOptions { device: None, threads: None, warm_start: None, names: None, ..options.learner.clone() };
+    let learner = LearnerOptions {
+        device: None,
+        threads: None,
+        warm_start: None,
+        names: None,
+        replay_memory: None,
+        replay_file: None,
+        ..options.learner.clone()
+    };
     let (transform, feature) = (options.transform.clone(), options.feature.clone());
     Options { source, transform, feature, learner, ..Options::default() }
 }

@@ -165,6 +165,6 @@ impl Sequencer<'_, '_> {
         let (counts, metrics) = self.engine.progress();
         let stages = [clock.so_far().of_which_blocked(self.sink.waited)];
         let elapsed = *before + started.elapsed();
-        observe(Status { counts, metrics, elapsed, stages: &stages, inferred: &[], notes: &[] });
+        observe(Status { counts, metrics, elapsed, later: None, stages: &stages, inferred: &[], notes: &[] });
     }
 }

@@ -1,5 +1,6 @@
 //! A finished run as the summary that is written and shown.
 
+use super::passes::LaterPass;
 use super::stage::StageTimes;
 use super::{End, Outcome};
 use crate::config::Plan;
@@ -7,6 +8,7 @@ use crate::dictionary::shown::Shown;
 use crate::report::number::count;
 use crate::report::verdict::verdict;
 use crate::schema::Role;
+use crate::sink;
 use crate::sink::summary::{StageTime, Summary};
 
 /// Features that are shown by name, of the largest weights and of the most frequent ones.
@@ -32,6 +34,7 @@ pub fn of(plan: &Plan, outcome: &Outcome) -> Summary {
         rejected_by_reason: counts.by_reason.iter().map(|(reason, &count)| (reason.name(), count)).collect(),
         threads: plan.threads as u64,
         inferred_columns: roles(&outcome.inferred),
+        later_passes: outcome.later.all.iter().map(later_pass).collect(),
         features: outcome.names.as_ref().map(|names| Shown::of(names, &outcome.model, SHOWN)),
         ..Summary::new(&outcome.settings, &outcome.metrics)
     };
@@ -54,7 +57,7 @@ pub fn of(plan: &Plan, outcome: &Outcome) -> Summary {
     if counts.rejected > 0 && plan.outputs.rejected.is_none() && matches!(outcome.end, End::Whole) {
         summary.warnings.push("--rejected FILE would show the rejected records with their reasons".into());
     }
-    if matches!(outcome.end, End::Stopped) {
+    if matches!(outcome.end, End::Stopped) && outcome.later.all.is_empty() {
         summary.warnings.push(match (outcome.waiting, &outcome.checkpoint) {
             (_, None) => format!("stopped by request behind record {}, before the end of its input", counts.records),
             (waiting, Some(_)) => format!(
@@ -64,7 +67,46 @@ pub fn of(plan: &Plan, outcome: &Outcome) -> Summary {
             ),
         });
     }
+    summary.warnings.extend(of_later_passes(plan, outcome));
     summary.timed(outcome.elapsed.as_secs_f64(), counts.bytes)
+}
+
+fn later_pass(later: &LaterPass) -> sink::summary::LaterPass {
+    let LaterPass { pass, of: _, elapsed } = later;
+    let seconds = elapsed.as_secs_f64();
+    sink::summary::LaterPass {
+        pass: pass.number,
+        records: pass.records,
+        log_loss_on_records_learned_before: pass.log_loss.mean().filter(|loss| loss.is_finite()),
+        elapsed_s: seconds,
+        records_per_s: (seconds > 0.0).then(|| pass.records as f64 / seconds),
+    }
+}
+
+/// What the user should know of later passes: those that were not made, and numbers that did not fit.
+fn of_later_passes(plan: &Plan, outcome: &Outcome) -> Vec<String> {
+    let Some(passes) = &plan.passes else { return Vec::new() };
+    let mut warnings = Vec::new();
+    let whole = matches!(outcome.end, End::Whole);
+    match outcome.later.all.last() {
+        None if !whole => warnings.push("the stream did not come to its end, so there were no later passes".into()),
+        Some(last) if !whole => warnings.push(format!(
+            "pass {} of {} ended behind {} of {} records",
+            last.pass.number,
+            passes.count,
+            count(last.pass.records),
+            count(outcome.metrics.total.records)
+        )),
+        _ => {}
+    }
+    if outcome.later.clamped > 0 {
+        warnings.push(format!(
+            "{} numbers are beyond 65,504, the largest that --replay-numbers f16 can hold, and were cut to that in later \
+             passes; f32 keeps them",
+            count(outcome.later.clamped)
+        ));
+    }
+    warnings
 }
 
 /// The device, and the one behind it where it failed under way.

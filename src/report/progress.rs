@@ -43,6 +43,8 @@ pub struct Tick<'a> {
     pub last: Option<Last>,
     /// Lines to stand below the bar; empty where there are none.
     pub below: &'a str,
+    /// The number of a pass over records that have been learned before, and of how many.
+    pub pass: Option<(u32, u32)>,
 }
 
 impl Progress {
@@ -106,6 +108,16 @@ impl Progress {
         }
     }
 
+    /// Starts again from no records, below a remark that says why.
+    pub fn start_again(&mut self, why: &str) {
+        self.note(why);
+        match &mut self.0 {
+            Mode::Quiet => {}
+            Mode::Lines { due, .. } => *due = 1,
+            Mode::Bar { due, .. } => *due = Duration::ZERO,
+        }
+    }
+
     /// Shows a remark in a line of its own, above the bar where there is one.
     pub fn note(&mut self, text: &str) {
         match &mut self.0 {
@@ -145,7 +157,12 @@ fn message(tick: &Tick) -> String {
     let (loss, last) = (figure(tick.log_loss, 4), figure(tick.since_last, 4));
     let separator = if tick.bound.is_empty() { "" } else { ", " };
     let bound = tick.bound;
-    format!("{} at {rate}/s, log loss {loss}, last {last}{separator}{bound}", quantity(tick.records as f64))
+    let records = quantity(tick.records as f64);
+    match tick.pass {
+        None => format!("{records} at {rate}/s, log loss {loss}, last {last}{separator}{bound}"),
+        // Nobody should take the loss for that on new records.
+        Some((pass, of)) => format!("pass {pass} of {of}: {records} at {rate}/s, log loss on known records {loss}"),
+    }
 }
 
 /// Two lines of column names.
@@ -215,7 +232,7 @@ mod tests {
             bound: "engine-bound",
             bytes: records * 10,
             last,
-            below: "",
+            ..Tick::default()
         }
     }
 
@@ -256,6 +273,8 @@ a remark
     #[test]
     fn the_bar_says_the_most_important_first() {
         assert_eq!(message(&tick(1_234)), "1.23 k at 412 k/s, log loss 0.5000, last n.a., engine-bound");
+        let later = Tick { pass: Some((2, 3)), ..tick(1_234) };
+        assert_eq!(message(&later), "pass 2 of 3: 1.23 k at 412 k/s, log loss on known records 0.5000");
         let unbound = Tick { bound: "", ..tick(1_234) };
         assert_eq!(message(&unbound), "1.23 k at 412 k/s, log loss 0.5000, last n.a.");
     }

@@ -7,7 +7,10 @@ use std::fmt::Write;
 use super::number::{NOT_AVAILABLE, bytes, count, duration, figure, percent, quantity};
 use super::verdict::{is_short, verdict};
 use crate::learner::Update;
-use crate::sink::summary::Summary;
+use crate::sink::summary::{LaterPass, Summary};
+
+/// Later passes that are shown.
+const MOST_PASSES: usize = 5;
 
 /// The text of a summary, each line ended.
 ///
@@ -22,7 +25,7 @@ use crate::sink::summary::Summary;
 /// assert!(tidemill::report::summary::text(&summary).starts_with("0 records in 0.00 s"));
 /// ```
 pub fn text(summary: &Summary) -> String {
-    let blocks = [headline(summary), figures(summary), setup(summary), stages(summary), remarks(summary)];
+    let blocks = [headline, figures, setup, later_passes, stages, remarks].map(|block| block(summary));
     let shown: Vec<String> = blocks.into_iter().filter(|block| !block.is_empty()).collect();
     shown.join("\n")
 }
@@ -140,6 +143,24 @@ pub fn inferred(columns: &[(String, String)]) -> String {
     roles.iter().map(of_role).collect::<Vec<_>>().join("; ")
 }
 
+/// What the passes behind the first came to; of many, the last ones.
+fn later_passes(s: &Summary) -> String {
+    let more = s.later_passes.len().saturating_sub(MOST_PASSES);
+    let mut text = String::new();
+    for LaterPass { pass, log_loss_on_records_learned_before: loss, records_per_s, .. } in &s.later_passes[more..] {
+        let rate = records_per_s.map_or_else(|| NOT_AVAILABLE.to_owned(), quantity);
+        let (name, loss) = (format!("pass {pass}"), figure(*loss, 5));
+        append(
+            &mut text,
+            format_args!("{name:<12}log loss {loss} on records that had been learned before, {rate} records/s\n"),
+        );
+    }
+    if !text.is_empty() {
+        text += "            how closely the model follows what it knows: no measure of how good it is\n";
+    }
+    text
+}
+
 /// Where the time went, and the verdict; of a short run there is nothing to tell.
 fn stages(s: &Summary) -> String {
     if s.stages.is_empty() {
@@ -237,6 +258,24 @@ advice: something to do
         assert!(text.contains("log loss    n.a.       best constant n.a.\n"), "{text}");
         assert!(text.contains("device      n.a.\n"), "{text}");
         assert!(!text.contains("\n\n\n") && !text.contains("stage"), "{text}");
+    }
+
+    #[test]
+    fn a_later_pass_says_that_its_loss_measures_nothing() {
+        let mut summary = full();
+        assert!(!text(&summary).contains("pass "));
+        summary.later_passes = (2..9)
+            .map(|pass| LaterPass {
+                pass,
+                records: 10,
+                log_loss_on_records_learned_before: Some(0.25),
+                elapsed_s: 1.0,
+                records_per_s: Some(5.12e6),
+            })
+            .collect();
+        let text = text(&summary);
+        let shown = "\n\npass 4      log loss 0.25000 on records that had been learned before, 5.12 M records/s\n";
+        assert!(text.contains(shown) && text.contains("no measure of how good"), "{text}");
     }
 
     #[test]

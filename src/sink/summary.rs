@@ -98,11 +98,30 @@ pub struct Summary {
     /// Hashed features by name: namespaces, the largest weights, the most frequent ones, and whether `hash_bits` is
     /// enough; null where names were not asked for, or none are hashed.
     pub features: Option<Shown>,
+    /// The passes over records that had been learned before; no other figure counts them, but for `updates` and
+    /// `model_version`.
+    pub later_passes: Vec<LaterPass>,
     /// What the reader of the figures should know.
     pub warnings: Vec<String>,
     /// Whether nothing was to be learned: the settings are then those by which the model has learned.
     #[serde(skip)]
     pub frozen: bool,
+}
+
+/// A pass over records that had been learned before.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LaterPass {
+    /// Its number; the stream itself is pass 1.
+    pub pass: u32,
+    /// Records learned again.
+    pub records: u64,
+    /// Log loss, in nats, of predictions by a model that had learned these records before: how closely it follows them, and
+    /// no measure of how good it is.
+    pub log_loss_on_records_learned_before: Option<f64>,
+    /// Seconds from its start to its end.
+    pub elapsed_s: f64,
+    /// Records learned again a second.
+    pub records_per_s: Option<f64>,
 }
 
 /// Where the time of a stage went, in seconds, added up over its threads.
@@ -204,6 +223,7 @@ impl Summary {
             bytes: 0,
             inferred_columns: Vec::new(),
             features: None,
+            later_passes: Vec::new(),
             warnings: warnings(metrics, settings),
             frozen: settings.frozen,
         }
@@ -321,7 +341,7 @@ pub(crate) mod tests {
                         best_constant_log_loss elapsed_s records_per_s bytes_per_s device update batch bottleneck \
                         stages auc_error predicted_over_observed best_possible_log_loss rejected_by_reason \
                         filtered duplicates sampled_out device_reason optimizer learning_rate l1 l2 hash_bits threads \
-                        cores bytes inferred_columns features warnings";
+                        cores bytes inferred_columns features later_passes warnings";
         assert_eq!(keys, contract.split_whitespace().collect::<Vec<_>>());
         let stages: Vec<_> = json["stages"].as_object().unwrap().keys().collect();
         assert_eq!(stages, ["source", "ingest"]);

@@ -46,6 +46,12 @@ pub struct Request {
 /// A job that cannot be read twice or does not run through; outputs that differ; a run too short to show anything.
 pub fn run(request: &Request, stop: &Stop, observe: &mut dyn FnMut(&Event)) -> Result<Verdict> {
     check_inputs(&request.plan.inputs)?;
+    if let Some(passes) = &request.plan.passes {
+        return Err(Error::usage(format!(
+            "--passes {} does not go with verify-resume, since it does not go with checkpoints: leave it out",
+            passes.count
+        )));
+    }
     let mut work = Work::make(request.work.as_deref())?;
     let job = work.write("job.toml", &job::without_outputs(&request.options)?)?;
     let folder = work.part("uninterrupted")?;

@@ -160,6 +160,11 @@ fn refuse_what_does_not_go(options: &Options) -> Result<()> {
         ("--predictions", output.predictions.is_some(), "promote a model and `tidemill predict` with it"),
         ("--checkpoint", checkpoint.checkpoint.is_some(), "a sweep begins anew after a stop"),
         ("--resume", checkpoint.resume == Some(true), "a sweep begins anew after a stop"),
+        (
+            "--passes",
+            options.learner.passes.is_some_and(|passes| passes > 1),
+            "promote a model's settings and `train` with them",
+        ),
         ("--warm-start", options.learner.warm_start.is_some(), "every learner of a sweep begins with nothing learned"),
     ];
     match named.into_iter().find(|(_, is_named, _)| *is_named) {
