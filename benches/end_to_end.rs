@@ -45,6 +45,7 @@ const TRAIN: &str = "train";
 const PARSE_FEWER: &str = "parse only, a thread fewer";
 const TRAIN_FEWER: &str = "train, a thread fewer";
 const PREDICTIONS: &str = "train, predictions";
+const KEEPING: &str = "train, kept for a second pass";
 const AGAIN: &str = "second pass, from memory";
 const AGAIN_FROM_FILE: &str = "second pass, from a file";
 const AGAIN_IN_HALVES: &str = "second pass, f16 from memory";
@@ -87,11 +88,17 @@ fn compare(stream: &Stream) {
         let plan = plan(options);
         contest.add(what, move || learn_again(&plan));
     }
+    let mut options = base.clone();
+    options.learner.passes = Some(2);
+    options.learner.replay_memory = Some("100G".into());
+    let plan = plan(options);
+    contest.add(KEEPING, move || train(&plan));
     let results = contest.run();
     results.ratio(TRAIN, PARSE, Some(0.85));
     results.ratio(TRAIN_FEWER, PARSE_FEWER, Some(0.85));
     results.ratio(PREDICTIONS, TRAIN, Some(0.90));
     results.ratio(CPU_BATCH, TRAIN, None);
+    results.ratio(KEEPING, TRAIN, None);
     for again in [AGAIN, AGAIN_FROM_FILE, AGAIN_IN_HALVES] {
         results.ratio(again, TRAIN, None);
     }

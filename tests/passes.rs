@@ -150,13 +150,24 @@ fn twice(update: Update, memory: u64, keeps: usize, spoils: Option<usize>) -> Tw
     Twice { seen: seen.take(), model, pass, outcome }
 }
 
+/// Micro-batches with a number for a missing label: what is no number is not equal to itself.
+fn comparable(batches: &[MicroBatch]) -> Vec<MicroBatch> {
+    let mut batches = batches.to_vec();
+    batches
+        .iter_mut()
+        .flat_map(|batch| &mut batch.label)
+        .filter(|label| label.is_nan())
+        .for_each(|label| *label = -1.0);
+    batches
+}
+
 #[test]
 fn the_second_pass_learns_the_micro_batches_of_the_first_again_bit_for_bit() {
     for update in [Update::Record, Update::Batch] {
         let whole = twice(update, 1 << 30, 0, None);
         assert!(matches!(whole.outcome, Ok(false)));
         let (first, second) = whole.seen.split_at(whole.seen.len() / 2);
-        assert!(first == second && first.len() == ROWS.div_ceil(64));
+        assert!(comparable(first) == comparable(second) && first.len() == ROWS.div_ceil(64));
         let mut alone = cpu::open(blank(settings(update)), settings(update));
         first.iter().chain(first).for_each(|batch| alone.learn(batch.clone()).unwrap());
         assert!(whole.model == alone.model().unwrap());

@@ -136,6 +136,18 @@ mod tests {
         }
 
         #[test]
+        fn the_loss_of_many_is_the_sum_of_their_losses(rows in prop::collection::vec((-20.0..20.0f32, 0..3, 0.0..3.0f32), 0..90)) {
+            let logit: Vec<f32> = rows.iter().map(|row| row.0).collect();
+            let label: Vec<f32> = rows.iter().map(|row| [0.0, 1.0, f32::NAN][row.1 as usize]).collect();
+            // Most have a weight of 1.
+            let weight: Vec<f32> = rows.iter().map(|row| if row.2 < 2.0 { 1.0 } else { row.2 }).collect();
+            let sum = LogLoss::of(&logit, &label, &weight);
+            let of = |at: usize| f64::from(weight[at]) * log_loss(f64::from(logit[at]), f64::from(label[at]));
+            let expected: f64 = (0..rows.len()).filter(|&at| !label[at].is_nan()).map(of).sum();
+            prop_assert!((sum.loss - expected).abs() <= 1e-10 * expected.max(1.0), "{} {expected}", sum.loss);
+        }
+
+        #[test]
         fn no_constant_beats_the_best_constant(rate in 0.0..1.0f64, other in -10.0..10.0f64) {
             let loss = rate * log_loss(other, 1.0) + (1.0 - rate) * log_loss(other, 0.0);
             prop_assert!(loss >= best_constant(rate) - 1e-12);

@@ -139,10 +139,7 @@ fn run_on(
     outlet::check(plan)?;
     let kept = resumed::open(plan)?;
     let found = kept.as_ref().and_then(|kept| kept.found.as_ref()).map(|found| &found.checkpoint);
-    let mut notes: Vec<String> = kept.as_ref().map(Kept::notes).unwrap_or_default();
-    if found.is_none() {
-        notes.extend(saved.iter().filter_map(|saved| saved.note.clone()));
-    }
+    let notes = notes_of(kept.as_ref(), saved.as_ref());
     let prepared = match found {
         Some(checkpoint) => start::prepare_again(plan, checkpoint, stop)?,
         None => start::prepare_on(plan, saved, stop, open)?,
@@ -151,18 +148,14 @@ fn run_on(
     let Prepared { source, head, schema, inferred, settings, first_version, opened, batcher } = prepared;
     let engine = Engine::new(batcher, opened.learner, settings, plan.max_rejected);
     let mut engine = passes::prepare(plan, engine, schema.dense())?;
-    let mut before = Duration::ZERO;
-    if let Some(checkpoint) = found {
-        engine.restore(&checkpoint.state)?;
-        before = checkpoint.header.elapsed();
-    }
+    found.map_or(Ok(()), |checkpoint| engine.restore(&checkpoint.state))?;
+    let before = found.map_or(Duration::ZERO, |checkpoint| checkpoint.header.elapsed());
     let outlet = Outlet::open(plan, &schema, found.map(|checkpoint| &checkpoint.header))?;
 
     let (counts, metrics) = engine.progress();
     observe(Status { counts, metrics, elapsed: before, later: None, stages: &[], inferred: &inferred, notes: &notes });
-    let checkpoints = kept.map(|kept| (kept.every, header, kept.store));
-    let ready =
-        Ready { source, head, schema: &schema, settings, leaves_pairs: opened.makes_pairs, outlet, checkpoints };
+    let (leaves_pairs, checkpoints) = (opened.makes_pairs, kept.map(|kept| (kept.every, header, kept.store)));
+    let ready = Ready { source, head, schema: &schema, settings, leaves_pairs, outlet, checkpoints };
     let ended = flow::run(plan, ready, &mut engine, stop, Watch { started, before, observe: &mut *observe });
     let mut ended = ended.map_err(|error| with_advice(plan, error))?;
 
@@ -199,6 +192,15 @@ fn with_advice(plan: &Plan, error: Error) -> Error {
         Some(checkpoint) if error.kind() != ErrorKind::ClosedPipe => with_what_is_kept(error, &checkpoint.folder),
         _ => error,
     }
+}
+
+/// What the user should know of how a run starts: what it goes on from.
+fn notes_of(kept: Option<&Kept>, saved: Option<&Saved>) -> Vec<String> {
+    let mut notes: Vec<String> = kept.map(Kept::notes).unwrap_or_default();
+    if kept.is_none_or(|kept| kept.found.is_none()) {
+        notes.extend(saved.and_then(|saved| saved.note.clone()));
+    }
+    notes
 }
 
 /// What every checkpoint of a run says of it.

@@ -87,7 +87,7 @@ impl BlockFile {
     ///
     /// # Errors
     /// A file that cannot be made.
-    pub fn create(path: &Path, width: usize, numbers: Numbers) -> Result<Self> {
+    pub fn named(path: &Path, width: usize, numbers: Numbers) -> Result<Self> {
         let name = path.display().to_string();
         let opened = File::options().read(true).write(true).create(true).truncate(true).open(path);
         let file = opened.map_err(|cause| Error::output(&name, cause))?;

@@ -92,7 +92,7 @@ impl Store {
     /// A named file that cannot be made.
     pub fn open(keeping: Keeping) -> Result<Self> {
         let file = match &keeping.file {
-            Some(path) => Some(BlockFile::create(path, keeping.width, keeping.numbers)?),
+            Some(path) => Some(BlockFile::named(path, keeping.width, keeping.numbers)?),
             None => None,
         };
         let filling = Block::new(keeping.width, keeping.numbers);

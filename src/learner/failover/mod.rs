@@ -1,7 +1,7 @@
 //! Takes the GPU's learner and a way to open another one; gives a learner that goes on there when the device fails, from
 //! the last good state, so that every micro-batch is learned once and predicted once, in order.
 //!
-//! What a device keeps for later passes would be lost with it: it is never asked to keep anything (see [`Learner::keep`]).
+//! What a device keeps for later passes is lost with it, and then a later pass ends with an error (see [`Learner::keep`]).
 //! It never says whether a device is needed at the start; that is [`super::device`]. Sibling: `backup.rs`, what it
 //! keeps to be able to go on.
 
