@@ -324,8 +324,10 @@ fn the_cpu_is_always_among_the_devices() {
 fn a_gpu_that_was_asked_for_is_never_replaced_in_silence() {
     let folder = with_model();
     let line = "train clicks.csv --label click --hash-bits 12 --device gpu";
-    folder.run(line).refused(&["--update batch", "--device cpu"]);
-    without_gpu(&folder, &format!("{line} --update batch")).refused(&["no GPU was found", "install", "--device cpu"]);
+    for update in ["record", "batch"] {
+        let line = format!("{line} --update {update}");
+        without_gpu(&folder, &line).refused(&["no GPU was found", "install", "--device cpu"]);
+    }
     folder.run("train clicks.csv --label click --device tpu").refused(&["\"tpu\"", "gpu:NUMBER", "tidemill devices"]);
 }
 

@@ -206,7 +206,6 @@ fn what_does_not_go_with_a_sweep_is_refused_with_what_to_do() {
     for (more, words) in [
         ("--grid l1=0,1 --predictions p.csv", ["--predictions", "leave it out"]),
         ("--grid l1=0,1 --warm-start m", ["--warm-start", "leave it out"]),
-        ("--grid l1=0,1 --device gpu", ["on the CPU", "--device"]),
         ("--grid l1=0,1 --promote 3 --model m", ["--promote 3", "from 1 to 2"]),
         ("--grid l1=0,1 --promote best", ["--promote", "--model FILE"]),
         ("--grid l1=0,1 --max-memory 0.000001", ["--max-memory", "--hash-bits"]),

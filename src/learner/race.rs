@@ -80,7 +80,8 @@ pub(super) fn race_of_many(
     let parts = cpu.len().max(1) as f64;
     let mut on_cpu = || cpu.iter_mut().try_fold(0.0, |sum, part| Ok(sum + 1.0 / rate_of_many(&mut **part, &batches)?));
     let mut on_gpu = || rate_of_many(gpu, &batches);
-    (on_cpu()?, on_gpu()?);
+    on_cpu()?; // to warm up
+    on_gpu()?;
     let mut turns = Vec::new();
     for _ in 0..2 {
         turns.push((1.0 / on_cpu()?, on_gpu()?));
