@@ -7,7 +7,7 @@ use super::{End, Observe, Status, Stop};
 use crate::config::Plan;
 use crate::engine::{Engine, Pass};
 use crate::error::{ErrorKind, Result};
-use crate::replay::Store;
+use crate::replay::{Numbers, Store};
 
 /// A pass over records that have been learned before.
 #[derive(Debug, Clone, Copy)]
@@ -31,10 +31,12 @@ pub struct LaterPasses {
 
 /// The engine with room for what is to be learned again.
 pub(super) fn prepare(plan: &Plan, engine: Engine, width: usize) -> Result<Engine> {
-    Ok(match &plan.passes {
-        Some(passes) => engine.keeping(Store::open(passes.keeping(width))?, passes.memory),
-        None => engine,
-    })
+    let Some(passes) = &plan.passes else { return Ok(engine) };
+    let keeping = passes.keeping(width);
+    // A device keeps numbers as they are, and a file that is asked for by its name has all of the stream.
+    let is_free = keeping.numbers == Numbers::F32 && keeping.file.is_none();
+    let on_device = if is_free { passes.memory } else { 0 };
+    Ok(engine.keeping(Store::open(keeping)?, on_device))
 }
 
 /// Learns a stream again that has come to its end; `end` becomes that of the last pass.
