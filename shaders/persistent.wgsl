@@ -278,7 +278,11 @@ fn learn_micro_batch() -> vec3<f32> {
     return tally;
 }
 
-fn learn_all(learner: u32, learner_count: u32) {
+fn learn_all(learner: u32) {
+    let learner_count = arrayLength(&learners);
+    if learner >= learner_count {
+        return; // the grid is a rectangle
+    }
     setting = learners[learner];
     own = layout_of(learner, learner_count);
     round = 0u;

@@ -27,5 +27,5 @@ fn persistent(
 ) {
     thread = index;
     item = index;
-    learn_all(workgroup.x, grid.x);
+    learn_all(number_of(workgroup, grid));
 }

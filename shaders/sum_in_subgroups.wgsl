@@ -30,5 +30,5 @@ fn persistent(
 ) {
     thread = index;
     item = subgroup * subgroup_size + lane;
-    learn_all(workgroup.x, grid.x);
+    learn_all(number_of(workgroup, grid));
 }

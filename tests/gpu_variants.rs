@@ -267,9 +267,6 @@ fn side_by_side(adapter: &Adapter, count: usize, stream: Stream, optimizer: Opti
         if k == 0 {
             compare_scored(&scored, &alone, &GPU, &name);
         }
-        if count == 1 && update == Update::Batch && stream.hashed > 0 {
-            continue; // one learner's are dispatched kernel by kernel, and nothing is tallied there
-        }
         let (loss, weight) = loss_of(&alone);
         assert!((losses[k].loss - loss).abs() < 2e-6 * loss, "{name}: {} for {loss}", losses[k].loss);
         assert_eq!(losses[k].weight, weight, "{name}");

@@ -60,14 +60,14 @@ pub(super) fn run(args: SweepArgs) -> Result<()> {
     if !quiet {
         say(&leaderboard::text(&figures));
     }
-    let written = promote(&sweep, &swept);
+    let written = promote(&sweep, &swept, quiet);
     sweep.plan.outputs.summary.as_deref().map_or(Ok(()), |path| figures.write(path))?; // also without a model
     written?;
     show::ended(swept.outcome.end)
 }
 
 /// Writes the model of the learner that is promoted, as `train` with its settings would.
-fn promote(sweep: &Sweep, swept: &Swept) -> Result<()> {
+fn promote(sweep: &Sweep, swept: &Swept, quiet: bool) -> Result<()> {
     let has_diverged = matches!(&swept.outcome.end, End::Broken(error) if error.kind() == ErrorKind::Diverged);
     let Some(path) = sweep.plan.outputs.model.as_deref().filter(|_| !has_diverged) else { return Ok(()) };
     let place = swept.promoted.ok_or_else(|| {
@@ -77,5 +77,9 @@ fn promote(sweep: &Sweep, swept: &Swept) -> Result<()> {
             format!("{what} diverged, so no model was written: sweep smaller learning rates"),
         )
     })?;
-    saved::model_of(&sweep.plan_of(place)?, &swept.outcome).write(path)
+    saved::model_of(&sweep.plan_of(place)?, &swept.outcome).write(path)?;
+    if !quiet {
+        say(&format!("learner {} is promoted: its model is {}\n", place + 1, path.display()));
+    }
+    Ok(())
 }

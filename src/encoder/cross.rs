@@ -92,9 +92,10 @@ impl Crosses {
         self.crosses.clear();
     }
 
-    /// Whether there is nothing to cross.
-    pub fn is_empty(&self) -> bool {
-        self.crosses.is_empty()
+    /// Whether the namespaces of a record have to come in the order of their names: a product depends on which factor
+    /// comes first, whoever makes it.
+    pub fn ask_for_order(&self) -> bool {
+        self.leaves_pairs || !self.crosses.is_empty()
     }
 
     /// Adds the products of the features from `start` on, which `runs` divide.

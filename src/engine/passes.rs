@@ -103,7 +103,8 @@ impl Engine {
         }
         let Some(Replayed { records, loss, weight, not_finite }) = self.learner.replay()? else {
             return Err(Error::device(format!(
-                "the device has lost what it kept for pass {}: run again with --device cpu",
+                "the device has lost what it kept for pass {}, and the model is that of the passes before: run again with \
+                 --device cpu, or with less of --replay-memory",
                 pass.number
             )));
         };

@@ -26,6 +26,16 @@ pub fn count(made_of: usize) -> usize {
     made_of + made_of * (made_of + 1) / 2
 }
 
+/// The features of its own of a record that has so many with all products, or the next smaller number.
+///
+/// ```
+/// use tidemill::examples::pairs::{count, made_of};
+/// assert_eq!([made_of(count(39)), made_of(count(39) + 1), made_of(0)], [39, 39, 0]);
+/// ```
+pub fn made_of(all: usize) -> usize {
+    (1..).take_while(|&own| count(own) <= all).last().unwrap_or(0)
+}
+
 /// Puts the products behind the features that they are made of, row by row. `spare` lends its buffers.
 ///
 /// ```

@@ -1,5 +1,5 @@
 //! Later passes of a run: takes an engine at the end of its stream, lets it learn again what it has kept, as often as
-//! asked for, and looks now and then whether the run is to stop.
+//! asked for, and looks now and then whether the run is to stop: not while a device learns what it has kept.
 
 use std::time::{Duration, Instant};
 
@@ -61,8 +61,11 @@ pub(super) fn run(
         later.all.push(pass);
         match ended {
             Ok(how) => *end = how,
-            // What has been learned is known to be good, or known to be of no use.
-            Err(error) if matches!(error.kind(), ErrorKind::Diverged | ErrorKind::Input) => *end = End::Broken(error),
+            // What has been learned is known to be good, or known to be of no use; behind a device that has failed the
+            // learner goes on from its last good state.
+            Err(error) if matches!(error.kind(), ErrorKind::Diverged | ErrorKind::Input | ErrorKind::Device) => {
+                *end = End::Broken(error);
+            }
             Err(error) => return Err(error),
         }
     }

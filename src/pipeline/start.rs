@@ -115,7 +115,9 @@ pub(super) fn prepare_on(plan: &Plan, saved: Option<Saved>, stop: &Stop, open: O
     };
     let settings = Settings { frozen, ..settings_of(&plan.settings, &model) };
     let first_version = model.updates;
-    let can_leave = !plan.names && !frozen && Feature::are_any_pairs(&schema.features);
+    // What the engine adds behind the encoder is in no cross.
+    let adds = online.as_ref().is_some_and(Online::adds_features);
+    let can_leave = !plan.names && !frozen && !adds && Feature::are_any_pairs(&schema.features);
     let pairs = if can_leave { Pairs::Welcome } else { Pairs::Made };
     let opened = open(Job { model, settings, features, pairs })?;
     let batcher = Batcher::new(settings.batch, schema.dense_stride(), scaler, !frozen).with(online);

@@ -5,6 +5,9 @@ use std::fmt::Write;
 use super::number::{NOT_AVAILABLE, count, duration, figure, quantity};
 use crate::sink::sweep::{LearnerSummary, SweepSummary};
 
+/// Learners of the table at the end: what a terminal shows at once.
+const SHOWN: usize = 24;
+
 /// The best learners, a line each, below a line of names; `None` shows all.
 ///
 /// ```
@@ -45,7 +48,11 @@ pub fn text(summary: &SweepSummary) -> String {
         summary.records_per_s.map_or_else(|| NOT_AVAILABLE.to_owned(), quantity),
         summary.device
     );
-    text += &table(&summary.learners, None);
+    text += &table(&summary.learners, Some(SHOWN));
+    if summary.learners.len() > SHOWN {
+        text.pop();
+        text += ": --summary FILE has them all\n";
+    }
     let _ = writeln!(
         text,
         "\nbest constant {}, base rate {}{}",

@@ -225,7 +225,7 @@ impl Features {
         let Scratch { times, runs, numbers, words, order, .. } = scratch;
         if self.is_sparse {
             runs.clear();
-            sparse::order(records, row, !self.crosses.is_empty(), order);
+            sparse::order(records, row, self.crosses.ask_for_order(), order);
             return sparse::extract(records, self.hashing, order, runs, sink).map_err(|reason| (reason, None));
         }
         let mut row = Row {

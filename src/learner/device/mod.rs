@@ -19,6 +19,7 @@ use super::made_up::Kind;
 use super::race::{Rates, race};
 use super::{Learner, Model, Settings, cpu, gpu, tune};
 use crate::error::{Error, Result};
+use crate::examples::pairs;
 
 /// `--device`.
 ///
@@ -141,6 +142,9 @@ fn prepare(adapter: &Adapter, job: &Job, variant: Variant) -> Result<gpu::Prepar
 
 /// The way in which a job runs fastest on an adapter.
 fn tuned(adapter: &Adapter, job: &Job) -> Variant {
+    if job.gpu_makes_pairs() {
+        return Variant::likely(adapter);
+    }
     tune::fastest(adapter, &job.model, job.settings, job.features)
 }
 
@@ -212,9 +216,15 @@ fn unusable(adapter: &str, error: &Error) -> String {
 fn compare(adapter: &Adapter, job: &Job, variant: Variant) -> Result<Rates> {
     let Job { model, settings, features, .. } = job;
     let blank = || Model::new(model.shape(), model.optimizer, model.penalty);
+    let (shape, mut on_cpu) = (model.shape(), cpu::open(blank(), *settings));
+    if job.gpu_makes_pairs() {
+        // The encoder would make them for the CPU, on other threads; here it makes them itself.
+        let kind = Kind { shape, features: pairs::made_of(*features) };
+        let mut on_gpu = gpu::prepare_to_cross(adapter, &blank(), *settings)?.with(blank());
+        return race(&mut Crossing::new(on_cpu), &mut on_gpu, &kind, settings.batch);
+    }
     let mut on_gpu = gpu::open_as(adapter, blank(), *settings, variant)?;
-    let kind = Kind { shape: model.shape(), features: *features };
-    race(&mut cpu::open(blank(), *settings), &mut on_gpu, &kind, settings.batch)
+    race(&mut on_cpu, &mut on_gpu, &Kind { shape, features: *features }, settings.batch)
 }
 
 impl FromStr for DeviceChoice {

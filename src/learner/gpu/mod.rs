@@ -60,7 +60,7 @@ pub fn open_as(adapter: &Adapter, model: Model, settings: Settings, variant: Var
 ///
 /// As [`open`], and where learners differ in more than the parameters of one kind of rule.
 pub fn open_many(adapter: &Adapter, models: Vec<Model>, settings: &[Settings], variant: Variant) -> Result<GpuLearner> {
-    let job = Job { models: &models, settings, variant, pairs: false };
+    let job = Job { models: &models, settings, variant, tallied: true, pairs: false };
     let Prepared { ring, lesson, variant } = prepare_as(adapter, job)?;
     Ok(GpuLearner::new(ring, lesson, variant, models))
 }
@@ -80,7 +80,10 @@ pub fn prepare(adapter: &Adapter, model: &Model, settings: Settings) -> Result<P
 ///
 /// As [`open_as`].
 pub fn prepare_in(adapter: &Adapter, model: &Model, settings: Settings, variant: Variant) -> Result<Prepared> {
-    prepare_as(adapter, Job { models: std::slice::from_ref(model), settings: &[settings], variant, pairs: false })
+    prepare_as(
+        adapter,
+        Job { models: std::slice::from_ref(model), settings: &[settings], variant, tallied: false, pairs: false },
+    )
 }
 
 /// The same for micro-batches whose hashed features are still to be crossed, any with any, as
@@ -94,7 +97,10 @@ pub fn prepare_to_cross(adapter: &Adapter, model: &Model, settings: Settings) ->
         return Err(Error::device("crosses are made on the GPU for --update batch alone: let the CPU make them"));
     }
     let variant = Variant { steps: Steps::Dispatched, ..Variant::likely(adapter) };
-    prepare_as(adapter, Job { models: std::slice::from_ref(model), settings: &[settings], variant, pairs: true })
+    prepare_as(
+        adapter,
+        Job { models: std::slice::from_ref(model), settings: &[settings], variant, tallied: false, pairs: true },
+    )
 }
 
 /// Whether the GPU can make the products of hashed features itself.
@@ -108,14 +114,16 @@ struct Job<'a> {
     models: &'a [Model],
     settings: &'a [Settings],
     variant: Variant,
+    /// Whether the device is to add the losses up, as the persistent kernel alone does.
+    tallied: bool,
     pairs: bool,
 }
 
 fn prepare_as(adapter: &Adapter, job: Job<'_>) -> Result<Prepared> {
-    let Job { models, settings, variant, pairs } = job;
+    let Job { models, settings, variant, tallied, pairs } = job;
     check(adapter, models, settings, &variant)?;
     let first = settings[0];
-    let always = models.len() > 1 || first.update == Update::Record && !first.frozen;
+    let always = tallied || first.update == Update::Record && !first.frozen;
     let persistent = always || variant.steps == Steps::Persistent && !first.frozen;
     let work = Work { settings, variant, pairs, dispatched: !always, persistent };
     let ring = ring::Ring::open(adapter.open()?, models, work, first_size(&models[0], &first))?;
@@ -224,8 +232,15 @@ impl Learner for GpuLearner {
 
     fn keep(&mut self, next: &MicroBatch, bytes: u64) -> bool {
         let keeps = self.can_keep() && self.has_room_for(next, bytes);
-        self.ring.keep(keeps && !self.before().warming);
-        if keeps && self.before().warming {
+        let is_early = self.before().warming;
+        self.ring.keep(keeps && !is_early);
+        if !is_early {
+            return keeps;
+        }
+        // Without a label the model stays as it is, however long: so many of them are not held here.
+        let held: usize = self.early.iter().map(MicroBatch::bytes).sum();
+        let keeps = keeps && held < MOST_EARLY;
+        if keeps {
             self.early.push(next.clone());
         }
         keeps
@@ -247,6 +262,9 @@ impl Learner for GpuLearner {
         Ok((sum.records > 0).then_some(sum))
     }
 }
+
+/// Bytes of micro-batches that are held because they were learned while rates were folded early.
+const MOST_EARLY: usize = 32 << 20;
 
 /// What the micro-batches that stay on the device have added to the model's counts.
 #[derive(Debug, Clone, Copy, Default)]
@@ -287,8 +305,8 @@ impl GpuLearner {
         Ok(&self.models)
     }
 
-    /// The progressive log loss of each learner over the micro-batches that are done, in 32-bit floats summed by the
-    /// micro-batch. Empty sums where one learner's micro-batches did not go through the persistent kernel.
+    /// The progressive log loss of each learner of [`open_many`] over the micro-batches that are done, in 32-bit floats
+    /// summed by the micro-batch. Empty sums where one learner's micro-batches did not go through the persistent kernel.
     pub fn losses(&self) -> &[Loss] {
         self.ring.losses()
     }

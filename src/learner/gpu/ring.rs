@@ -29,6 +29,12 @@ const GROUP_WORDS: u64 = 4 << 20;
 /// Rows of a dispatch of the persistent kernel: tens of milliseconds.
 const DISPATCH_ROWS: u64 = 1 << 16;
 
+/// The same for many learners, which take turns beyond those that a device has side by side, and for wide rows, whose
+/// columns do.
+fn dispatch_rows(learners: u64, columns: u64) -> u64 {
+    DISPATCH_ROWS / learners.div_ceil(128) / (columns + 1).div_ceil(256)
+}
+
 /// The device with everything that lives on it.
 #[derive(Debug)]
 pub(super) struct Ring {
@@ -111,7 +117,10 @@ impl Ring {
             columns: models[0].dense_a.len() as u64 + 1,
             block: work.variant.block.rows().into(),
             upload: work.variant.upload,
-            most: Most { turns: if gpu.is_software { turns::MOST } else { u64::MAX }, rows: DISPATCH_ROWS },
+            most: Most {
+                turns: if gpu.is_software { turns::MOST } else { u64::MAX },
+                rows: dispatch_rows(models.len() as u64, models[0].dense_a.len() as u64),
+            },
         };
         let capacity = enough(&gpu, form, first, first)?;
         let slots: Result<_> =
@@ -340,19 +349,18 @@ fn tally(tallies: &[Tally], losses: &mut [Loss], counters: &mut Counters) {
 fn enough(gpu: &Device, form: Form, need: Size, largest: Size) -> Result<Size> {
     let bytes = gpu.limits.max_storage_buffer_binding_size.min(gpu.limits.max_buffer_size);
     let most = bytes / 4 - SCHEDULE_WORDS;
-    let too_large = |wants: u64| {
+    let too_large = |what: &str, wants: u64, advice: &str| {
         let (name, have, wants) = (&gpu.name, bytes >> 20, wants >> 20);
         Err(Error::device(format!(
-            "a micro-batch takes {wants} MiB, but {name} holds buffers of at most {have} MiB: lower --batch, \
-             or run with --device cpu"
+            "{what} takes {wants} MiB, but {name} holds buffers of at most {have} MiB: {advice}, or run with --device cpu"
         )))
     };
     if need.words > most {
-        return too_large(4 * need.words);
+        return too_large("a micro-batch", 4 * need.words, "lower --batch");
     }
     let scratch = form.scratch_bytes(need.block_entries);
     if scratch > bytes {
-        return too_large(scratch);
+        return too_large("a block of rows of all learners", scratch, "sweep fewer learners at once");
     }
     let group = GROUP as u64;
     let words = (group * largest.words).min(GROUP_WORDS).max(largest.words).next_power_of_two().min(most);

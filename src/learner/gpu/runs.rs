@@ -54,12 +54,14 @@ impl Form {
                 left = after;
                 continue;
             }
-            runs.extend(self.parts(piece, own).into_iter().map(|(start, end)| {
+            let parts = self.parts(piece, own);
+            let is_whole = parts.len() == 1;
+            runs.extend(parts.into_iter().map(|(start, end)| {
                 // A whole one may be followed by others, of other lengths.
                 let end = if start == 0 && end == piece.rows { u32::MAX } else { end };
                 self.run(place, start, end, block_entries)
             }));
-            left = self.most.without(need).unwrap_or(none);
+            left = if is_whole { self.most.without(need).unwrap_or(none) } else { none };
         }
         runs
     }
@@ -71,7 +73,7 @@ impl Form {
 
     /// Blocks of so many turns, that a dispatch may take.
     fn blocks_a_run(&self, blocks: Blocks) -> u64 {
-        (self.most.turns / blocks.turns.max(1)).min(self.most.rows / self.block)
+        (self.most.turns / blocks.turns.max(1)).min((self.most.rows / self.block).max(1))
     }
 
     /// Dispatches of the persistent kernel for a micro-batch, at most.
@@ -86,10 +88,10 @@ impl Form {
         else {
             return Ok(());
         };
-        let rows = (self.blocks_a_run(blocks) * MOST_RUNS as u64 * self.block).max(1);
+        let rows = self.blocks_a_run(blocks) * MOST_RUNS as u64 * self.block;
+        let advice = if rows > 0 { format!("lower --batch to {rows}, or ") } else { String::new() };
         Err(Error::device(format!(
-            "a micro-batch takes more steps than the GPU may take at once: lower --batch to {rows}, or run with \
-             --device cpu"
+            "a micro-batch takes more steps than the GPU may take at once: {advice}run with --device cpu"
         )))
     }
 
@@ -141,6 +143,15 @@ mod tests {
         let warming = Piece { warming: true, ..piece(20, 500) };
         let blocks = Some(Blocks { count: 6, turns: 500 });
         assert_eq!(told(&[Piece { blocks, ..warming }]), [(0, 1, 0, 2), (0, 1, 2, 8), (0, 1, 8, 20)]);
+    }
+
+    #[test]
+    fn nothing_joins_the_last_part_of_a_micro_batch_that_was_cut() {
+        let form = Form { most: Most { turns: u64::MAX, rows: 1 << 16 }, ..FORM };
+        let warming = Piece { blocks: Some(Blocks { count: 2050, turns: 1 }), rows: 65_400, warming: true };
+        let runs = form.runs([warming, piece(10, 1)].into_iter(), 0);
+        let told: Vec<_> = runs.iter().map(|run| (run.place, run.batches, run.start)).collect();
+        assert_eq!(told[1..], [(0, 1, told[1].2), (1, 1, 0)]);
     }
 
     #[test]

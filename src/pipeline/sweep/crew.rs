@@ -135,7 +135,7 @@ impl Crew {
         let (labelled, weight) = (seen.labelled, seen.weight);
         seen.gone.extend(gone.iter().map(|&Standing { place, loss }| Ranked {
             place,
-            log_loss: Some(loss / weight),
+            log_loss: (weight > 0.0).then(|| loss / weight),
             dropped_after: Some(labelled),
         }));
         drop(seen);
