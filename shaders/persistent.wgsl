@@ -22,7 +22,7 @@ const ROW_THREADS: u32 = 8u;
 // Lanes in which the rows of a column are added; twin of ROW_LANES in `dense.wgsl`.
 const ROW_LANES: u32 = 32u;
 
-// Micro-batches of a slot, at most; twin of `gpu::slot::GROUP`.
+// Micro-batches of a slot, at most; twin of `learner::gpu::GROUP`.
 const PLANS: u32 = 32u;
 // Words from one plan to the next.
 const PLAN_WORDS: u32 = 64u;

@@ -8,7 +8,8 @@ use std::mem::{offset_of, size_of};
 use tidemill::examples::LANES;
 use tidemill::learner::gpu::GROUP;
 use tidemill::learner::gpu::kernels::SOURCES;
-use tidemill::learner::gpu::plan::Plan;
+use tidemill::learner::gpu::plan::{Plan, Run};
+use tidemill::learner::gpu::setting::Setting;
 use tidemill::learner::{MAX_LOGIT, Optimizer};
 use wgpu::naga;
 
@@ -70,11 +71,42 @@ fn the_plan_lies_in_memory_as_the_kernels_read_it() {
     ];
     for (name, source) in SOURCES {
         let module = parse(name, source);
-        let (have, span) = plan_in(&module);
+        let (have, span) = members_of(&module, "Plan");
         let want: Vec<(String, u32)> = members.iter().map(|&(member, at)| (member.to_owned(), at)).collect();
         assert_eq!(have, want, "{name}");
         assert_eq!(span as usize, size_of::<Plan>(), "{name}");
         assert_eq!(span % 16, 0, "uniform buffers want multiples of 16 bytes");
+    }
+}
+
+#[test]
+fn runs_and_settings_lie_in_memory_as_the_persistent_kernel_reads_them() {
+    let places =
+        |module: &naga::Module, name| members_of(module, name).0.into_iter().map(|(_, at)| at).collect::<Vec<_>>();
+    for (_, source) in SOURCES.iter().filter(|(name, _)| *name == "persistent") {
+        let module = parse("persistent", source);
+        let run = [
+            offset_of!(Run, place),
+            offset_of!(Run, batches),
+            offset_of!(Run, start),
+            offset_of!(Run, end),
+            offset_of!(Run, width),
+            offset_of!(Run, block_entries),
+            offset_of!(Run, reserved),
+        ];
+        assert_eq!(places(&module, "Run"), run.map(|at| at as u32));
+        assert_eq!(members_of(&module, "Run").1 as usize, size_of::<Run>());
+        let names: Vec<String> = members_of(&module, "Run").0.into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["place", "batches", "start", "end", "width", "block_entries", "reserved"]);
+        let setting = [
+            offset_of!(Setting, learning_rate),
+            offset_of!(Setting, beta),
+            offset_of!(Setting, l1),
+            offset_of!(Setting, l2),
+        ];
+        assert_eq!(places(&module, "Setting"), setting.map(|at| at as u32));
+        let names: Vec<String> = members_of(&module, "Setting").0.into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["learning_rate", "beta", "l1", "l2"]);
     }
 }
 
@@ -120,10 +152,10 @@ fn parse(name: &str, source: &str) -> naga::Module {
     naga::front::wgsl::parse_str(source).unwrap_or_else(|error| panic!("{name}: {}", error.emit_to_string(source)))
 }
 
-/// Members of the struct `Plan` with their places, and its size.
-fn plan_in(module: &naga::Module) -> (Vec<(String, u32)>, u32) {
-    let plan = module.types.iter().map(|(_, ty)| ty).find(|ty| ty.name.as_deref() == Some("Plan")).unwrap();
-    let naga::TypeInner::Struct { members, span } = &plan.inner else { panic!("Plan is no struct") };
+/// Members of a struct with their places, and its size.
+fn members_of(module: &naga::Module, name: &str) -> (Vec<(String, u32)>, u32) {
+    let found = module.types.iter().map(|(_, ty)| ty).find(|ty| ty.name.as_deref() == Some(name)).unwrap();
+    let naga::TypeInner::Struct { members, span } = &found.inner else { panic!("{name} is no struct") };
     (members.iter().map(|member| (member.name.clone().unwrap(), member.offset)).collect(), *span)
 }
 

@@ -60,7 +60,7 @@ pub(super) fn race(cpu: &mut dyn Learner, gpu: &mut dyn Learner, kind: &Kind, ro
     Ok(Rates::of(&turns))
 }
 
-/// Records a second of one learner, in one short turn after another to warm up.
+/// Records a second of one learner in one turn, after another to warm up.
 pub(super) fn trial(learner: &mut dyn Learner, kind: &Kind, rows: usize) -> Result<f64> {
     let batches = kind.micro_batches(rows.clamp(1, (LARGEST / kind.bytes().max(1)).max(1)));
     let mut runner = Runner::new(learner, &batches);
@@ -68,7 +68,7 @@ pub(super) fn trial(learner: &mut dyn Learner, kind: &Kind, rows: usize) -> Resu
     runner.rate(TURN)
 }
 
-/// The same for many learners. Those of the CPU learn here one part after the other, and at the same time in the run
+/// A race of many learners. Those of the CPU learn here one part after the other, and at the same time in the run
 /// itself: what they take is divided by the number of parts.
 pub(super) fn race_of_many(
     cpu: &mut [Box<dyn ManyLearners>],

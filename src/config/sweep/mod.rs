@@ -37,7 +37,7 @@ pub struct SweepOptions {
     /// Which learner's model is written to --model: best, or a number of the table [default: best]
     #[arg(long, value_name = "best|NUMBER", help_heading = "Sweep")]
     pub promote: Option<String>,
-    /// Most memory for the weights, in gigabytes [default: 8]
+    /// Most memory for the weights, in gigabytes; with a GPU the host needs up to three times as much [default: 8]
     #[arg(long, value_name = "GB", help_heading = "Sweep")]
     pub max_memory: Option<f64>,
 }

@@ -397,7 +397,16 @@ fn unmapped(cause: wgpu::MapRangeError) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::grid;
+    use super::{Blocks, complete, grid};
+
+    #[test]
+    fn a_kernel_that_was_left_early_is_a_lost_device() {
+        let blocks = Blocks { count: 3, turns: 1 };
+        assert!(complete(&[[0.5, 9.0, 3.0, 12.0]; 2], blocks).is_ok());
+        let error = complete(&[[0.5, 9.0, 3.0, 12.0], [0.5, 6.0, 2.0, 9.0]], blocks).unwrap_err();
+        assert!(error.to_string().contains("left a kernel before its end"), "{error}");
+        assert!(error.to_string().contains("--device cpu"), "{error}");
+    }
 
     #[test]
     fn a_grid_covers_its_workgroups_within_the_limit_of_a_dimension() {

@@ -63,3 +63,43 @@ pub(super) fn of_block(block: &Largest) -> u64 {
     let gather = (block.columns * block.rows.min(32)).div_ceil(THREADS) * (block.rows.div_ceil(32) + 2) + 1;
     entries + sums + gather + chains + columns * COLUMN_SUM + fold + loss
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::examples::LANES as LANES_OF_ROWS;
+    use crate::learner::gpu::kernels::SOURCES;
+
+    #[test]
+    fn the_kernel_has_the_sizes_that_turns_are_counted_by() {
+        let (_, source) = SOURCES[4];
+        for line in [
+            format!("const THREADS: u32 = {THREADS}u;"),
+            format!("const ROW_THREADS: u32 = {ROW_THREADS}u;"),
+            format!("const LANES: u32 = {LANES}u;"),
+            format!("const REPEATED: f32 = {REPEATED:?};"),
+            format!("k < {NEWTON}u"),
+            "const ROW_LANES: u32 = 32u;".to_owned(),
+        ] {
+            assert!(source.contains(&line), "{line}");
+        }
+        assert_eq!(LANES as usize, LANES_OF_ROWS);
+    }
+
+    #[test]
+    fn a_block_of_few_numbers_is_far_below_what_a_software_adapter_bears() {
+        let block = Largest {
+            rows: 32,
+            columns: 33,
+            entries: 0,
+            longest_chain: 0,
+            longest_row: 0,
+            weight: 1.0,
+            by_record: true,
+        };
+        let by_record = of_block(&block);
+        assert!((32 * 33..MOST / 10).contains(&by_record), "{by_record}");
+        assert!(of_block(&Largest { by_record: false, ..block }) < by_record / 5);
+        assert!(of_block(&Largest { weight: 1e6, ..block }) > by_record + 32 * 64);
+    }
+}
