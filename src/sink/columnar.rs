@@ -83,8 +83,7 @@ impl ColumnarRows {
     /// Takes the rows of a micro-batch.
     pub fn push(&mut self, scored: &Scored) -> Result<()> {
         let batch = &scored.batch;
-        let mut version = scored.version;
-        for (row, &logit) in scored.logit.iter().enumerate() {
+        for ((row, &logit), version) in scored.logit.iter().enumerate().zip(scored.versions()) {
             let (label, known) = (batch.label[row], Some(logit).filter(|logit| logit.is_finite()));
             self.record.append_value(batch.record[row]);
             if self.has_id {
@@ -94,7 +93,6 @@ impl ColumnarRows {
             self.logit.append_option(known);
             self.label.append_option((!label.is_nan()).then_some(u8::from(label > 0.5)));
             self.version.append_value(version);
-            version += u64::from(scored.version_per_record && !label.is_nan() && batch.weight[row] != 0.0);
             self.rows += 1;
             if self.rows == BATCH {
                 self.end_batch()?;

@@ -239,7 +239,7 @@ impl PredictionFormat {
     /// ```
     /// use tidemill::{examples::{MicroBatch, Scored}, sink::predictions::{Form, PredictionFormat}};
     /// let batch = MicroBatch { rows: 1, record: vec![7], label: vec![f32::NAN], weight: vec![1.0], ..MicroBatch::default() };
-    /// let scored = Scored { batch, logit: vec![-0.25], version: 3, version_per_record: true };
+    /// let scored = Scored { batch, logit: vec![-0.25], version: 3, version_per_record: true, ..Scored::default() };
     /// let mut out = tidemill::sink::decimal::Text::default();
     /// PredictionFormat::new(Form::Csv, None).rows(&scored, &mut out);
     /// assert_eq!(out.as_bytes(), b"7,0.437823499,-0.250000,,3\n");
@@ -253,7 +253,7 @@ impl PredictionFormat {
 
     fn rows_with<W: Words>(&self, scored: &Scored, out: &mut Text) {
         let batch = &scored.batch;
-        let mut version = scored.version;
+        let mut versions = scored.versions();
         let mut probability = [0.0; BLOCK];
         for (i, &logit) in scored.logit.iter().enumerate() {
             if i % BLOCK == 0 {
@@ -272,11 +272,9 @@ impl PredictionFormat {
             prediction::<W>(probability[i % BLOCK], logit, &mut row);
             label::<W>(batch.label[i], &mut row);
             row.text(W::VERSION);
-            row.integer(version);
+            row.integer(versions.next().unwrap_or_default());
             row.text(W::END);
             row.end();
-            let learned = !batch.label[i].is_nan() && batch.weight[i] != 0.0;
-            version += u64::from(scored.version_per_record && learned);
         }
     }
 }
@@ -351,7 +349,7 @@ mod tests {
             id_end: id_end.collect(),
             ..MicroBatch::default()
         };
-        Scored { batch, logit: vec![0.0, -30.0, 2.5, 1e-7], version: 41, version_per_record: true }
+        Scored { batch, logit: vec![0.0, -30.0, 2.5, 1e-7], version: 41, version_per_record: true, ..Scored::default() }
     }
 
     fn text(form: Form, id_column: Option<&str>, scored: &Scored) -> String {
@@ -467,7 +465,7 @@ mod tests {
             id_end: (1..=rows as u32).map(|i| i * 10).collect(),
             ..MicroBatch::default()
         };
-        let scored = Scored { batch, logit, version: 100_000, version_per_record: true };
+        let scored = Scored { batch, logit, version: 100_000, version_per_record: true, ..Scored::default() };
         for (form, id) in [(Form::Csv, None), (Form::Csv, Some("user")), (Form::JsonLines, Some("user"))] {
             let format = PredictionFormat::new(form, id);
             let mut out = Text::default();

@@ -61,7 +61,7 @@ impl Learner for CpuLearner {
         logit.clear();
         with_rule!(self.settings.optimizer, self.settings.penalty, rule => self.run(rule, &batch, &mut logit));
         let version_per_record = self.settings.update == Update::Record && !self.settings.frozen;
-        self.ready.push_back(Scored { batch, logit, version, version_per_record });
+        self.ready.push_back(Scored { batch, logit, version, version_per_record, ..Scored::default() });
         Ok(())
     }
 

@@ -288,7 +288,10 @@ impl Slot {
             logit.extend_from_slice(logits);
             let left = if self.keeps { labels_of(&entry.batch) } else { MicroBatch::default() };
             let batch = std::mem::replace(&mut entry.batch, left);
-            give(Scored { batch, logit, version: entry.version, version_per_record: false }, tallies);
+            give(
+                Scored { batch, logit, version: entry.version, version_per_record: false, ..Scored::default() },
+                tallies,
+            );
         })?;
         if self.keeps {
             self.entries = entries;

@@ -60,7 +60,7 @@ impl Relay {
         let mut logit = self.spare.pop().unwrap_or_default();
         logit.clear();
         logit.resize(batch.rows, 0.0);
-        Scored { batch: copy, logit, version: 0, version_per_record: false }
+        Scored { batch: copy, logit, version: 0, version_per_record: false, ..Scored::default() }
     }
 }
 
