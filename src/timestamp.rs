@@ -5,6 +5,10 @@
 //! always a number: `20240501` is a day in August 1970. An offset is applied and forgotten; without one the time is
 //! UTC. Never knows time zones by name, nor leap seconds: second 60 is the first of the next minute.
 
+use std::fmt::Display;
+
+use chrono::format::{Item, Parsed, StrftimeItems};
+
 /// Microseconds of a second.
 pub const SECOND: i64 = 1_000_000;
 /// Microseconds of a day.
@@ -25,6 +29,105 @@ pub fn parse(text: &[u8]) -> Option<i64> {
         [_, _, _, _, b'-', rest @ ..] if rest.contains(&b'-') && text[0].is_ascii_digit() => iso(text),
         _ => number(text),
     }
+}
+
+/// How a column writes its times: read from `epoch-s`, `epoch-ms`, `epoch-us`, `epoch-ns`, `iso`, or a pattern with
+/// percent signs.
+///
+/// ```
+/// use tidemill::timestamp::{Form, parse};
+/// let form: Form = "%d/%b/%Y:%H:%M:%S %z".parse()?;
+/// assert_eq!(form.read(b"01/May/2024:12:00:00 +0200"), parse(b"2024-05-01T10:00"));
+/// assert_eq!("epoch-ms".parse::<Form>()?.read(b"1500"), Some(1_500_000));
+/// assert!("%H:%M".parse::<Form>().is_err());
+/// # Ok::<(), String>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Form {
+    /// As [`parse`] reads them.
+    #[default]
+    Told,
+    /// A number of so many microseconds each since 1970.
+    Since1970(i64),
+    /// A number of nanoseconds since 1970; what is finer than a microsecond is cut off.
+    Nanoseconds,
+    /// As a pattern of strftime says, such as `%d/%b/%Y:%H:%M:%S %z`; without an offset the time is UTC, without a time
+    /// of day it is midnight.
+    Pattern(String),
+}
+
+impl Form {
+    /// The forms that have a name.
+    fn named(text: &str) -> Option<Self> {
+        Some(match text {
+            "iso" => Self::Told,
+            "epoch-s" => Self::Since1970(SECOND),
+            "epoch-ms" => Self::Since1970(1000),
+            "epoch-us" => Self::Since1970(1),
+            "epoch-ns" => Self::Nanoseconds,
+            _ => return None,
+        })
+    }
+
+    /// The time in a field; `None` where it is none.
+    pub fn read(&self, text: &[u8]) -> Option<i64> {
+        match self {
+            Self::Told => parse(text),
+            Self::Since1970(unit) => since_1970(text.trim_ascii(), |whole| whole.checked_mul(*unit), *unit as f64),
+            Self::Nanoseconds => since_1970(text.trim_ascii(), |whole| Some(whole.div_euclid(1000)), 1e-3),
+            Self::Pattern(pattern) => by_pattern(std::str::from_utf8(text).ok()?.trim(), pattern),
+        }
+    }
+}
+
+impl std::str::FromStr for Form {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let refused = |why: &dyn Display| {
+            format!(
+                "{text} {why}: write epoch-s, epoch-ms, epoch-us, epoch-ns, iso, or a pattern such as \"%d.%m.%Y %H:%M:%S\""
+            )
+        };
+        if let Some(form) = Self::named(text) {
+            return Ok(form);
+        }
+        if !text.contains('%') || StrftimeItems::new(text).any(|item| item == Item::Error) {
+            return Err(refused(&"is no way to write times"));
+        }
+        // A pattern must lead back to a date: that is tried with one that is written by it.
+        let known = chrono::DateTime::from_timestamp(1_714_564_800, 0).map(|time| time.format(text).to_string());
+        match known.and_then(|known| by_pattern(&known, text)) {
+            Some(_) => Ok(Self::Pattern(text.to_owned())),
+            None => Err(refused(&"does not tell a day")),
+        }
+    }
+}
+
+/// A number in one unit, within the years that times can be in.
+fn since_1970(text: &[u8], whole: impl Fn(i64) -> Option<i64>, unit: f64) -> Option<i64> {
+    let text = std::str::from_utf8(text).ok()?;
+    let time = match text.parse::<i64>() {
+        Ok(number) => whole(number)?,
+        Err(_) => {
+            let time = text.parse::<f64>().ok()? * unit;
+            (time.abs() < 9e18).then(|| libm::round(time) as i64)?
+        }
+    };
+    (time.unsigned_abs() < 100_000_000_000 * SECOND.unsigned_abs()).then_some(time)
+}
+
+/// A time as strftime would have written it.
+fn by_pattern(text: &str, pattern: &str) -> Option<i64> {
+    let mut parsed = Parsed::new();
+    chrono::format::parse(&mut parsed, text, StrftimeItems::new(pattern)).ok()?;
+    if parsed.timestamp().is_some() {
+        return parsed.to_datetime_with_timezone(&chrono::Utc).ok().map(|time| time.timestamp_micros());
+    }
+    let date = parsed.to_naive_date().ok()?;
+    let time = parsed.to_naive_time().unwrap_or(chrono::NaiveTime::MIN);
+    let offset = i64::from(parsed.offset().unwrap_or(0)) * SECOND;
+    Some(date.and_time(time).and_utc().timestamp_micros() - offset)
 }
 
 /// Text that is read from its front.
@@ -239,6 +342,33 @@ mod tests {
         assert_eq!(parse(b"1714564800.25"), noon.map(|noon| noon + 250_000));
         assert_eq!(parse(b"2024-05-01T12:00:00,2500009"), noon.map(|noon| noon + 250_000));
         assert_eq!(parse(b"-86400"), parse(b"1969-12-31"));
+    }
+
+    #[test]
+    fn each_form_reads_what_it_is_named_for() {
+        let noon = Some(1_714_564_800 * SECOND);
+        for (form, text) in [
+            ("iso", "2024-05-01 12:00"),
+            ("epoch-s", " 1714564800 "),
+            ("epoch-s", "1.7145648e9"),
+            ("epoch-ms", "1714564800000"),
+            ("epoch-us", "1714564800000000"),
+            ("epoch-ns", "1714564800000000999"),
+            ("%d/%b/%Y:%H:%M:%S %z", "01/May/2024:14:00:00 +0200"),
+            ("%d.%m.%Y %H:%M", "01.05.2024 12:00"),
+            ("%m/%d/%y %I:%M %p", "05/01/24 12:00 PM"),
+            ("%s", "1714564800"),
+        ] {
+            assert_eq!(form.parse::<Form>().unwrap().read(text.as_bytes()), noon, "{form} {text}");
+        }
+        assert_eq!("%Y%m%d".parse::<Form>().unwrap().read(b"20240501"), noon.map(|noon| noon - DAY / 2));
+        // What one form would read another refuses or means otherwise.
+        assert_eq!("epoch-s".parse::<Form>().unwrap().read(b"1714564800000"), None);
+        assert_eq!("epoch-ms".parse::<Form>().unwrap().read(b"2024-05-01"), None);
+        assert_eq!("%d.%m.%Y".parse::<Form>().unwrap().read(b"31.02.2024"), None);
+        for wrong in ["", "seconds", "%H:%M", "%Q", "%Y"] {
+            assert!(wrong.parse::<Form>().unwrap_err().contains("epoch-ms"), "{wrong}");
+        }
     }
 
     #[test]
