@@ -43,6 +43,11 @@ pub enum LabelToken {
     False,
 }
 
+impl LabelToken {
+    /// Every token, in the order of their numbers.
+    pub const ALL: [Self; 6] = [Self::Missing, Self::One, Self::Zero, Self::MinusOne, Self::True, Self::False];
+}
+
 /// The encoded records of one chunk, before anything that depends on their order.
 #[derive(Debug, Default)]
 pub struct Examples {
@@ -79,6 +84,8 @@ pub struct Examples {
     /// Event time in microseconds since 1970, `i64::MIN` where it is missing: one a row, or empty where nothing asks
     /// for it.
     pub time: Vec<i64>,
+    /// When each label becomes known, like `time`: one a row, or empty where that is no column.
+    pub label_time: Vec<i64>,
     /// The texts of the column by which metrics are told apart, one after the other; empty where there is none.
     pub segment: Vec<u8>,
     /// End of each of them in `segment`: one a row, or empty.
@@ -115,6 +122,7 @@ impl Examples {
         self.id_end.clear();
         self.key.clear();
         self.time.clear();
+        self.label_time.clear();
         self.segment.clear();
         self.segment_end.clear();
         self.raw.clear();
@@ -125,9 +133,62 @@ impl Examples {
         self.names.clear();
     }
 
+    /// Adds a copy of row `row` of another one with the same columns, as the record of this number. What is told of a whole
+    /// chunk (rejections, names, counts) is not copied.
+    pub fn push_row(&mut self, from: &Self, row: usize, number: u32) {
+        extend(&mut self.dense, &from.dense, row, from.rows);
+        if self.row_start.is_empty() {
+            self.row_start.push(0);
+        }
+        let features = from.row_start[row] as usize..from.row_start[row + 1] as usize;
+        self.hash.extend_from_slice(&from.hash[features.clone()]);
+        self.value.extend_from_slice(&from.value[features]);
+        self.row_start.push(self.hash.len() as u32);
+        self.label.push(from.label[row]);
+        extend(&mut self.weight, &from.weight, row, from.rows);
+        self.number.push(number);
+        push_text(&mut self.id, &mut self.id_end, &from.id, &from.id_end, row);
+        extend(&mut self.key, &from.key, row, from.rows);
+        extend(&mut self.time, &from.time, row, from.rows);
+        extend(&mut self.label_time, &from.label_time, row, from.rows);
+        push_text(&mut self.segment, &mut self.segment_end, &from.segment, &from.segment_end, row);
+        push_text(&mut self.raw, &mut self.raw_end, &from.raw, &from.raw_end, row);
+        extend(&mut self.measured, &from.measured, row, from.rows);
+        extend(&mut self.category, &from.category, row, from.rows);
+        self.rows += 1;
+    }
+
+    /// The text of record `row` as it was read, empty where that was not asked for.
+    pub fn raw_of(&self, row: usize) -> &[u8] {
+        id_of(&self.raw, &self.raw_end, row)
+    }
+
+    /// Bytes of memory that its rows take.
+    pub fn row_bytes(&self) -> usize {
+        let text = self.id.len() + self.segment.len() + self.raw.len();
+        let words = self.dense.len() + self.row_start.len() + self.hash.len() + self.value.len() + self.weight.len();
+        let more = self.number.len() + self.id_end.len() + self.segment_end.len() + self.raw_end.len();
+        let wide = self.key.len() + self.time.len() + self.label_time.len() + self.category.len();
+        text + self.label.len() + 4 * (words + more + self.measured.len()) + 8 * wide
+    }
+
     /// The id of example `row`, empty without an id column.
     pub fn id_of(&self, row: usize) -> &[u8] {
         id_of(&self.id, &self.id_end, row)
+    }
+}
+
+/// Copies what row `row` of `rows` has in a list of so many values a row, or none.
+fn extend<T: Copy>(to: &mut Vec<T>, from: &[T], row: usize, rows: usize) {
+    let width = from.len().checked_div(rows).unwrap_or(0);
+    to.extend_from_slice(&from[row * width..(row + 1) * width]);
+}
+
+/// Copies the text of row `row`, where there are any.
+fn push_text(to: &mut Vec<u8>, ends: &mut Vec<u32>, from: &[u8], from_ends: &[u32], row: usize) {
+    if !from_ends.is_empty() {
+        to.extend_from_slice(id_of(from, from_ends, row));
+        ends.push(to.len() as u32);
     }
 }
 

@@ -36,6 +36,8 @@ pub mod transform;
 pub mod encoder;
 
 // What depends on the order of the stream.
+pub mod event_time;
+
 pub mod scaler;
 
 pub mod online;

@@ -31,6 +31,43 @@ pub fn parse(text: &[u8]) -> Option<i64> {
     }
 }
 
+/// A length of time in microseconds: `250ms`, `90s`, `15m`, `1h`, `7d`; `None` where the text is none, or it is no time at
+/// all.
+///
+/// ```
+/// use tidemill::timestamp::duration;
+/// assert_eq!(duration("1.5s"), Some(1_500_000));
+/// assert_eq!((duration("0s"), duration("soon")), (None, None));
+/// ```
+pub fn duration(text: &str) -> Option<i64> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &text[digits.len()..] {
+        "ms" => 1e3,
+        "s" => 1e6,
+        "m" | "min" => 60e6,
+        "h" => 3600e6,
+        "d" => 86_400e6,
+        _ => return None,
+    };
+    let time = digits.trim().parse::<f64>().ok()? * unit;
+    // Beyond ten thousand years nothing is remembered as a time.
+    (1.0..=3.2e17).contains(&time).then_some(time as i64)
+}
+
+/// A length of time as a user would write it, in the largest unit of which it is a whole number.
+///
+/// ```
+/// use tidemill::timestamp::{DAY, SECOND, written};
+/// assert_eq!((written(7 * DAY), written(90 * SECOND)), ("7d".into(), "90s".into()));
+/// ```
+pub fn written(duration: i64) -> String {
+    let units = [(DAY, "d"), (3600 * SECOND, "h"), (60 * SECOND, "m"), (SECOND, "s")];
+    match units.into_iter().find(|(unit, _)| duration % unit == 0) {
+        Some((unit, name)) => format!("{}{name}", duration / unit),
+        None => format!("{}ms", duration as f64 / 1000.0),
+    }
+}
+
 /// How a column writes its times: read from `epoch-s`, `epoch-ms`, `epoch-us`, `epoch-ns`, `iso`, or a pattern with
 /// percent signs.
 ///

@@ -12,7 +12,7 @@ const LEVELS: [&[&str]; 15] = [
     &["snapshot"],
     &["record", "examples", "schema", "timestamp"],
     &["source", "parser", "transform", "encoder"],
-    &["scaler", "online"],
+    &["event_time", "scaler", "online"],
     &["batcher"],
     &["learner", "metric"],
     &["dictionary"],

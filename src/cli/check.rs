@@ -6,7 +6,7 @@ use std::io::Write as _;
 use clap::Args;
 
 use super::{job_and_inputs, show};
-use crate::config::{CheckpointOptions, LearnerOptions, Options, OutputOptions, Plan, SourceOptions};
+use crate::config::{CheckpointOptions, EventTimeOptions, LearnerOptions, Options, OutputOptions, Plan, SourceOptions};
 use crate::error::{Error, Result};
 use crate::examples::LabelToken;
 use crate::online::Online;
@@ -26,6 +26,8 @@ pub(super) struct CheckArgs {
     #[command(flatten)]
     source: SourceOptions,
     #[command(flatten)]
+    event_time: EventTimeOptions,
+    #[command(flatten)]
     learner: LearnerOptions,
     #[command(flatten)]
     output: OutputOptions,
@@ -36,8 +38,9 @@ pub(super) struct CheckArgs {
 /// Carries the command out.
 pub(super) fn run(args: CheckArgs) -> Result<()> {
     let (job, inputs) = job_and_inputs(args.named)?;
-    let CheckArgs { source, learner, output, checkpoint, .. } = args;
-    let options = Options { source, learner, output, checkpoint, ..Options::default() }.over_job(inputs, job)?;
+    let CheckArgs { source, event_time, learner, output, checkpoint, .. } = args;
+    let options =
+        Options { source, event_time, learner, output, checkpoint, ..Options::default() }.over_job(inputs, job)?;
     let plan = Plan::new(options, &[])?;
     let preview = preview::preview(&plan, args.show)?;
     let text = text(&preview, plan.settings.hash_bits);

@@ -109,6 +109,7 @@ fn options(args: PredictArgs) -> Options {
             model: None,
             summary: args.summary,
             rejected: args.rejected,
+            side: None,
             max_rejected: args.max_rejected,
         },
         ..Options::default()

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::{Verbosity, job_and_inputs, say, show, signals};
 use crate::config::sweep::{Sweep, SweepOptions};
-use crate::config::{LearnerOptions, Options, OutputOptions, SourceOptions};
+use crate::config::{EventTimeOptions, LearnerOptions, Options, OutputOptions, SourceOptions};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::sweep::{self, Swept, summary};
 use crate::pipeline::{End, saved};
@@ -25,6 +25,8 @@ pub(super) struct SweepArgs {
     #[command(flatten)]
     source: SourceOptions,
     #[command(flatten)]
+    event_time: EventTimeOptions,
+    #[command(flatten)]
     learner: LearnerOptions,
     #[command(flatten)]
     output: OutputOptions,
@@ -36,8 +38,8 @@ impl SweepArgs {
     /// All that is asked for: the command line over the job file.
     fn checked(self) -> Result<Sweep> {
         let (job, inputs) = job_and_inputs(self.named)?;
-        let Self { sweep, source, learner, output, .. } = self;
-        let options = Options { source, learner, output, ..Options::default() }.over_job(inputs, job)?;
+        let Self { sweep, source, event_time, learner, output, .. } = self;
+        let options = Options { source, event_time, learner, output, ..Options::default() }.over_job(inputs, job)?;
         Sweep::new(options, &sweep)
     }
 }

@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::Args;
 
 use super::{Verbosity, job_and_inputs, show, signals};
-use crate::config::{CheckpointOptions, LearnerOptions, Options, OutputOptions, Plan, SourceOptions};
+use crate::config::{CheckpointOptions, EventTimeOptions, LearnerOptions, Options, OutputOptions, Plan, SourceOptions};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::{self, End, preview, saved, summary, warm_start};
 
@@ -17,6 +17,8 @@ pub(super) struct TrainArgs {
     named: Vec<String>,
     #[command(flatten)]
     source: SourceOptions,
+    #[command(flatten)]
+    event_time: EventTimeOptions,
     #[command(flatten)]
     learner: LearnerOptions,
     #[command(flatten)]
@@ -34,8 +36,8 @@ impl TrainArgs {
     /// All that is asked for: the command line over the job file.
     pub(super) fn options(self) -> Result<Options> {
         let (job, inputs) = job_and_inputs(self.named)?;
-        let Self { source, learner, output, checkpoint, .. } = self;
-        Options { source, learner, output, checkpoint, ..Options::default() }.over_job(inputs, job)
+        let Self { source, event_time, learner, output, checkpoint, .. } = self;
+        Options { source, event_time, learner, output, checkpoint, ..Options::default() }.over_job(inputs, job)
     }
 }
 

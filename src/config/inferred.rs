@@ -9,7 +9,7 @@ impl Plan {
     pub fn written_out(&self, schema: &Schema) -> Options {
         let options = self.options.clone();
         let names = |role| {
-            let is_time = |column: &Column| schema.time.as_ref() == Some(&column.name);
+            let is_time = |column: &Column| schema.is_time(&column.name);
             let named = schema.of(role).filter(|column| !is_time(column));
             let names: Vec<String> = named.map(|column| column.name.clone()).collect();
             (!names.is_empty() && !schema.format.is_sparse()).then_some(names)

@@ -4,11 +4,12 @@
 
 use toml::{Table, Value};
 
-use super::{CheckpointOptions, LearnerOptions, OutputOptions, SourceOptions};
+use super::{CheckpointOptions, EventTimeOptions, LearnerOptions, OutputOptions, SourceOptions};
 
 /// The sections of a job file with their keys, as the options' fields are called.
-const SECTIONS: [(&str, &[&str]); 4] = [
+const SECTIONS: [(&str, &[&str]); 5] = [
     ("source", SourceOptions::FIELDS),
+    ("event-time", EventTimeOptions::FIELDS),
     ("learner", LearnerOptions::FIELDS),
     ("output", OutputOptions::FIELDS),
     ("checkpoint", CheckpointOptions::FIELDS),

@@ -1,13 +1,15 @@
 //! The configuration: options from the command line and a job file, turned once into a checked [`Plan`].
 //!
 //! Reads the job file, and nothing else. Siblings: [`options`] (the table behind flags and keys), `keys` (what was meant by a
-//! wrong one), [`checkpoint`] and [`passes`].
+//! wrong one), [`checkpoint`], [`event_time`], [`passes`] and `quantity` (sizes and times).
 
 pub mod checkpoint;
+pub mod event_time;
 mod inferred;
 mod keys;
 pub mod options;
 pub mod passes;
+mod quantity;
 pub mod sweep;
 mod warm_start;
 
@@ -21,7 +23,10 @@ use crate::learner::{MAX_HASH_BITS, Optimizer, Penalty, Settings, Update};
 use crate::schema::{Format, Step};
 use crate::source::{Input, names};
 pub use checkpoint::{Checkpointing, Every};
-pub use options::{CheckpointOptions, LearnerOptions, OptimizerName, Options, OutputOptions, SourceOptions};
+pub use event_time::EventTime;
+pub use options::{
+    CheckpointOptions, EventTimeOptions, LearnerOptions, OptimizerName, Options, OutputOptions, SourceOptions,
+};
 pub use passes::Passes;
 
 /// Records of a micro-batch unless another number is named.
@@ -48,6 +53,8 @@ pub struct Plan {
     pub label: LabelRule,
     /// How to learn.
     pub settings: Settings,
+    /// Share of positives from which a new model starts.
+    pub prior: Option<f64>,
     /// On what device.
     pub device: DeviceChoice,
     /// Whether the names of features are kept.
@@ -62,6 +69,8 @@ pub struct Plan {
     pub max_rejected: MaxRejected,
     /// Where and when to write checkpoints, if anywhere.
     pub checkpoint: Option<Checkpointing>,
+    /// In which order records count, and when their labels are known; `None` where nothing is said of that.
+    pub event_time: Option<EventTime>,
     /// How often the stream is learned, if more than once.
     pub passes: Option<Passes>,
 }
@@ -77,6 +86,8 @@ pub struct Outputs {
     pub summary: Option<PathBuf>,
     /// What could not be used.
     pub rejected: Option<PathBuf>,
+    /// What was left out for its time.
+    pub side: Option<PathBuf>,
 }
 
 /// Rejections beyond which a run stops.
@@ -149,6 +160,9 @@ impl Options {
     /// ```
     pub fn parse(text: &str) -> std::result::Result<Self, String> {
         let mut table: toml::Table = text.parse().map_err(|error: toml::de::Error| error.to_string())?;
+        if let Some(section) = table.remove("event_time") {
+            table.insert("event-time".into(), section);
+        }
         for (_, section) in table.iter_mut() {
             if let toml::Value::Table(section) = section {
                 let entries = std::mem::take(section);
@@ -208,6 +222,8 @@ impl Plan {
         let format = format(source.format, &inputs)?;
         let label = source.positive.clone().map_or(LabelRule::Inferred, LabelRule::Positive);
         let settings = settings(&options.learner)?;
+        let prior = options.learner.prior.map(prior).transpose()?;
+        source.time_format.as_deref().map_or(Ok(()), time_format)?;
         let output = options.output.clone();
         let path = |name: Option<String>| name.map(PathBuf::from);
         Ok(Self {
@@ -215,6 +231,7 @@ impl Plan {
             format,
             label,
             settings,
+            prior,
             device: options.learner.device.as_deref().unwrap_or("auto").parse()?,
             names: options.learner.names.unwrap_or(NAMES),
             threads: threads(options.learner.threads)?,
@@ -224,13 +241,21 @@ impl Plan {
                 model: path(output.model),
                 summary: path(output.summary),
                 rejected: path(output.rejected),
+                side: path(output.side),
             },
             max_rejected: MaxRejected::parse(output.max_rejected.as_deref().unwrap_or("1%"))?,
             checkpoint: Checkpointing::of(&options.checkpoint)?,
+            event_time: EventTime::of(&options)?,
             passes: Passes::of(&options)?,
             base: Options::default(),
             options,
         })
+    }
+
+    /// Whether the event time is read: where it is named, or something asks for it.
+    fn needs_time(&self) -> bool {
+        let options = &self.options;
+        options.source.time.is_some() || self.event_time.is_some() || options.transform.iter().any(Step::needs_time)
     }
 
     /// What the user said about columns.
@@ -245,7 +270,9 @@ impl Plan {
             categorical: source.categorical.unwrap_or_default(),
             ignore: source.ignore.unwrap_or_default(),
             log: source.log.unwrap_or_default(),
-            needs_time: self.options.transform.iter().any(Step::needs_time),
+            label_time: self.options.event_time.label_time.clone(),
+            time_format: source.time_format,
+            needs_time: self.needs_time(),
         }
     }
 }
@@ -326,6 +353,17 @@ fn optimizer(options: &LearnerOptions) -> Result<Optimizer> {
         OptimizerName::AdaGrad => Optimizer::AdaGrad { learning_rate },
         OptimizerName::Ftrl => Optimizer::Ftrl { learning_rate, beta },
     })
+}
+
+fn prior(share: f64) -> Result<f64> {
+    if (1e-9..=1.0 - 1e-9).contains(&share) {
+        return Ok(share);
+    }
+    Err(Error::usage(format!("--prior {share} is no share of positives between 0 and 1: write --prior 0.01")))
+}
+
+fn time_format(text: &str) -> Result<()> {
+    text.parse::<crate::timestamp::Form>().map(drop).map_err(|why| Error::usage(format!("--time-format {why}")))
 }
 
 fn threads(named: Option<usize>) -> Result<usize> {

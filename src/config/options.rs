@@ -69,6 +69,10 @@ section! {
         /// Column of the event time: kept out of the features
         #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
         time: String,
+        /// How that column writes its times: epoch-s, epoch-ms, epoch-us, epoch-ns, iso, or a pattern of strftime such as
+        /// "%d/%b/%Y:%H:%M:%S %z" [default: ISO 8601, or a number since 1970 whose size tells its unit]
+        #[arg(long, value_name = "FORM", help_heading = "Columns")]
+        time_format: String,
         /// Columns to take as numbers
         #[arg(long, value_delimiter = ',', value_parser = trimmed, value_name = "COLUMNS", help_heading = "Columns")]
         numeric: Vec<String>,
@@ -109,6 +113,9 @@ section! {
         /// FTRL: beta [default: 1]
         #[arg(long, help_heading = "Learner")]
         beta: f32,
+        /// Share of positives that is expected: a new model starts from it, and predicts it before it has learned
+        #[arg(long, value_name = "SHARE", help_heading = "Learner")]
+        prior: f64,
         /// Penalty on absolute weights [default: 0]
         #[arg(long, help_heading = "Learner")]
         l1: f32,
@@ -148,6 +155,42 @@ section! {
 }
 
 section! {
+    /// `[event-time]`: in which order records count, and when their labels are known.
+    EventTimeOptions {
+        /// How far an event time may lie behind the latest one, like 30s or 5m, before its record is late [default: none]
+        #[arg(long, value_name = "TIME", help_heading = "Event time")]
+        out_of_order: String,
+        /// time holds records back until --out-of-order has passed and takes them in the order of their event times; arrival
+        /// takes each as it comes [default: time with --out-of-order]
+        #[arg(long, value_enum, help_heading = "Event time")]
+        order: Order,
+        /// What becomes of a late record: learn it all the same, put it into --side, or drop it (each is counted)
+        /// [default: learn]
+        #[arg(long, value_enum, help_heading = "Event time")]
+        late: LateRecords,
+        /// The label becomes known so long after the event time: the record is predicted at once and learned then
+        #[arg(long, value_name = "TIME", help_heading = "Late labels")]
+        label_delay: String,
+        /// Column of the time at which the label becomes known
+        #[arg(long, value_name = "COLUMN", help_heading = "Late labels")]
+        label_time: String,
+        /// Join records without a label with the outcomes, records with one, that come for the same --id within this time
+        #[arg(long, value_name = "TIME", help_heading = "Late labels")]
+        join_timeout: String,
+        /// What a record becomes for which no outcome came in time [default: negative]
+        #[arg(long, value_enum, help_heading = "Late labels")]
+        at_timeout: AtTimeout,
+        /// How long after its timeout a positive outcome still corrects the record [default: not at all]
+        #[arg(long, value_name = "TIME", help_heading = "Late labels")]
+        corrections: String,
+        /// Memory for records whose labels are not known yet, like 512M or 4G; beyond that they lie in a temporary file
+        /// [default: 1G]
+        #[arg(long, value_name = "SIZE", help_heading = "Late labels")]
+        open_memory: String,
+    }
+}
+
+section! {
     /// `[output]`: what to write, and when to give up.
     OutputOptions {
         /// One row a record: .csv or .jsonl, - for standard output
@@ -162,6 +205,9 @@ section! {
         /// Records that could not be used, as JSON lines
         #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
         rejected: String,
+        /// Records that were left out for their time, and outcomes without their record, as JSON lines
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
+        side: String,
         /// Rejected records beyond which to stop: a share like 1% or a number [default: 1%]
         #[arg(long, value_name = "LIMIT", help_heading = "Output")]
         max_rejected: String,
@@ -186,6 +232,40 @@ section! {
     }
 }
 
+/// In which order records are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Order {
+    /// That of their event times.
+    Time,
+    /// That in which they come.
+    Arrival,
+}
+
+/// What becomes of a record that is late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LateRecords {
+    /// It is predicted and learned where it came.
+    #[default]
+    Learn,
+    /// It goes into the side output.
+    Side,
+    /// It is counted.
+    Drop,
+}
+
+/// What a record becomes for which no outcome came in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum AtTimeout {
+    /// A negative.
+    #[default]
+    Negative,
+    /// A record without a label.
+    Unlabelled,
+}
+
 /// A name of a list, without the blanks that people put behind commas; a header's names lose theirs too.
 #[expect(clippy::unnecessary_wraps, reason = "what clap asks for")]
 pub(crate) fn trimmed(name: &str) -> Result<String, std::convert::Infallible> {
@@ -208,7 +288,7 @@ pub enum OptimizerName {
 
 /// A job file: all options, by section.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Options {
     /// Where the records come from.
     #[serde(skip_serializing_if = "is_default")]
@@ -219,6 +299,9 @@ pub struct Options {
     /// What is made of the columns beside one feature each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub feature: Vec<Feature>,
+    /// In which order records count, and when their labels are known.
+    #[serde(skip_serializing_if = "is_default")]
+    pub event_time: EventTimeOptions,
     /// How to learn.
     #[serde(skip_serializing_if = "is_default")]
     pub learner: LearnerOptions,
@@ -242,6 +325,7 @@ impl Options {
             source: self.source.over(below.source),
             transform: if self.transform.is_empty() { below.transform } else { self.transform },
             feature: if self.feature.is_empty() { below.feature } else { self.feature },
+            event_time: self.event_time.over(below.event_time),
             learner: self.learner.over(below.learner),
             output: self.output.over(below.output),
             checkpoint: self.checkpoint.over(below.checkpoint),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{LearnerOptions, Options, within};
+use super::{LearnerOptions, Options, quantity, within};
 use crate::error::{Error, Result};
 use crate::replay::{Keeping, Numbers};
 
@@ -51,7 +51,7 @@ impl Passes {
         if replay_file.as_deref() == Some("-") {
             return Err(Error::usage("--replay-file - cannot be read again: name a plain file, or leave it out"));
         }
-        let memory = bytes_of(replay_memory.as_deref().unwrap_or(DEFAULT_MEMORY))?;
+        let memory = quantity::bytes("--replay-memory", replay_memory.as_deref().unwrap_or(DEFAULT_MEMORY))?;
         let file = replay_file.as_ref().map(PathBuf::from);
         Ok(Some(Self { count, memory, file, numbers: replay_numbers.unwrap_or_default() }))
     }
@@ -62,45 +62,12 @@ impl Passes {
     }
 }
 
-/// A size like `512M` or `1.5G`; a number alone is in gigabytes, as in `--max-memory`.
-fn bytes_of(text: &str) -> Result<u64> {
-    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = match text[number.len()..].to_ascii_uppercase().trim_end_matches('B') {
-        "K" => 1e3,
-        "M" => 1e6,
-        "G" | "" => 1e9,
-        "T" => 1e12,
-        _ => f64::NAN,
-    };
-    match number.trim().parse::<f64>().map(|number| number * unit) {
-        Ok(bytes) if bytes.is_finite() && bytes >= 0.0 => Ok(bytes as u64),
-        _ => Err(Error::usage(format!("--replay-memory {text}: write a size like 512M or 4G"))),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn passes(job: &str) -> Result<Option<Passes>> {
         Passes::of(&Options::parse(job).unwrap())
-    }
-
-    #[test]
-    fn sizes_are_read_with_their_units_and_nothing_else_is_taken() {
-        for (text, bytes) in [
-            ("0", 0),
-            ("64K", 64_000),
-            ("512M", 512_000_000),
-            ("1.5G", 1_500_000_000),
-            ("2", 2_000_000_000),
-            ("1tb", 1_000_000_000_000),
-        ] {
-            assert_eq!(bytes_of(text).unwrap(), bytes, "{text}");
-        }
-        for wrong in ["", "G", "-1G", "1X", "1 GiB", "infG", "nan"] {
-            assert!(bytes_of(wrong).unwrap_err().to_string().contains("512M"), "{wrong}");
-        }
     }
 
     #[test]

@@ -10,14 +10,14 @@ use crate::examples::Examples;
 use crate::record::{Reason, Records};
 use crate::schema::step::Impute;
 use crate::schema::{Hashing, Role, Schema};
-use crate::timestamp;
+use crate::timestamp::Form;
 
 /// What is asked for, and where it stands in a record.
 #[derive(Debug, Clone)]
 pub(super) struct Aside {
     key: Vec<Field>,
-    /// Place among the texts, and name.
-    time: Option<(usize, String)>,
+    time: Option<TimeField>,
+    label_time: Option<TimeField>,
     /// Places among the numbers.
     measured: Vec<usize>,
     /// Places among the texts, and the seeds of their values.
@@ -25,6 +25,32 @@ pub(super) struct Aside {
     hashing: Hashing,
     texts: usize,
     stride: usize,
+}
+
+/// A column that is read for its time.
+#[derive(Debug, Clone)]
+struct TimeField {
+    /// Its place among the texts.
+    place: usize,
+    name: String,
+    form: Form,
+}
+
+impl TimeField {
+    fn new(schema: &Schema, name: Option<&String>) -> Option<Self> {
+        let name = name?;
+        let place = schema.place(Role::Categorical, name)?;
+        Some(Self { place, name: name.clone(), form: schema.form_of(name) })
+    }
+
+    /// The time in a field, `i64::MIN` where it is empty.
+    fn read(&self, text: &[u8]) -> Result<i64, Fault<'_>> {
+        match self.form.read(text) {
+            Some(time) => Ok(time),
+            None if text.trim_ascii().is_empty() => Ok(i64::MIN),
+            None => Err((Reason::NotATime, Some(&self.name))),
+        }
+    }
 }
 
 /// A part of a key: a place among the fields of a role.
@@ -44,13 +70,13 @@ impl Aside {
             (_, Some(place)) => Some(Field::Text(place)),
             _ => schema.place(Role::Id, name).map(|_| Field::Id),
         };
-        let time = schema.time.as_ref().and_then(|name| Some((schema.place(Role::Categorical, name)?, name.clone())));
         let category =
             |name: &str| Some((schema.place(Role::Categorical, name)?, hashed(name.as_bytes(), 0, schema.hashing)));
         let measured = schema.quantiles().into_iter();
         let aside = Self {
             key: key.iter().filter_map(field).collect(),
-            time,
+            time: TimeField::new(schema, schema.time.as_ref()),
+            label_time: TimeField::new(schema, schema.label_time.as_ref()),
             measured: measured.filter_map(|(name, _)| schema.place(Role::Numeric, name)).collect(),
             categories: schema.imputed(Impute::MostFrequent).into_iter().filter_map(category).collect(),
             hashing: schema.hashing,
@@ -58,21 +84,24 @@ impl Aside {
             stride: schema.stride(),
         };
         let is_asked = !(aside.key.is_empty() && aside.measured.is_empty() && aside.categories.is_empty())
-            || schema.time.is_some();
+            || aside.time.is_some()
+            || aside.label_time.is_some();
         is_asked.then_some(aside)
     }
 
     /// The same without keys and times: nothing is left out where nothing is learned.
     pub(super) fn of_values(self) -> Self {
-        Self { key: Vec::new(), time: None, ..self }
+        Self { key: Vec::new(), time: None, label_time: None, ..self }
     }
 
     /// Sets a record's values aside; a fault leaves nothing behind.
     pub(super) fn push(&self, records: &Records, row: usize, examples: &mut Examples) -> Result<(), Fault<'_>> {
         let text = |place: usize| records.text[row * self.texts + place].of(&records.chunk.bytes);
-        if let Some((place, name)) = &self.time {
-            examples.time.push(time(text(*place)).map_err(|reason| (reason, Some(name)))?);
-        }
+        let of = |field: &TimeField| text(field.place);
+        let time = self.time.as_ref().map(|field| field.read(of(field))).transpose()?;
+        let label_time = self.label_time.as_ref().map(|field| field.read(of(field))).transpose()?;
+        examples.time.extend(time);
+        examples.label_time.extend(label_time);
         if !self.key.is_empty() {
             examples.key.push(self.key(records, row));
         }
@@ -108,15 +137,6 @@ fn bits_of(number: f32) -> u32 {
         0.0 => 0, // the negative one too
         _ if number.is_nan() => f32::NAN.to_bits(),
         _ => number.to_bits(),
-    }
-}
-
-/// The time in a field, `i64::MIN` where it is empty.
-fn time(text: &[u8]) -> Result<i64, Reason> {
-    match timestamp::parse(text) {
-        Some(time) => Ok(time),
-        None if text.trim_ascii().is_empty() => Ok(i64::MIN),
-        None => Err(Reason::NotATime),
     }
 }
 

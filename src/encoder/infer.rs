@@ -24,18 +24,23 @@ pub struct Named {
     pub ignore: Vec<String>,
     /// Numeric columns to take the logarithm of.
     pub log: Vec<String>,
+    /// How that column writes its times.
+    pub time_format: Option<String>,
+    /// Column of the time at which the label becomes known.
+    pub label_time: Option<String>,
     /// Whether the event time is needed behind the encoder.
     pub needs_time: bool,
 }
 
 impl Named {
     /// What takes one column each, with its role and its flag.
-    pub fn single(&self) -> [(Option<&str>, Role, &'static str); 4] {
+    pub fn single(&self) -> [(Option<&str>, Role, &'static str); 5] {
         [
             (self.label.as_deref(), Role::Label, "--label"),
             (self.weight.as_deref(), Role::Weight, "--weight"),
             (self.id.as_deref(), Role::Id, "--id"),
             (self.time.as_deref(), Role::Time, "--time"),
+            (self.label_time.as_deref(), Role::Time, "--label-time"),
         ]
     }
 }
@@ -48,7 +53,8 @@ pub fn as_read(names: &[String], known: &[Option<Role>], sample: &[Vec<Vec<u8>>]
     let role = |(at, name): (usize, &String)| match known[at] {
         Some(role) => role,
         None if stays_text(name) => Role::Categorical,
-        None if named.time.as_ref() == Some(name) => Role::Time,
+        None if named.time.as_ref() == Some(name) && named.time_format.is_none() => Role::Time,
+        None if named.time.as_ref() == Some(name) || named.label_time.as_ref() == Some(name) => Role::Categorical,
         None if named.numeric.contains(name) => Role::Numeric,
         None => guess(sample.iter().filter_map(|row| row.get(at))),
     };
@@ -71,7 +77,8 @@ pub fn infer(
 ) -> Result<(Schema, Vec<(String, Role)>)> {
     let mut roles = vec![None; names.len()];
     assign(names, &mut roles, named)?;
-    let time = named.time.clone().filter(|_| named.needs_time);
+    let mut times =
+        Times { time: named.time.clone().filter(|_| named.needs_time), label_time: named.label_time.clone() };
     let mut inferred = Vec::new();
     let mut columns = Vec::new();
     for (at, name) in names.iter().enumerate() {
@@ -81,14 +88,32 @@ pub fn infer(
             inferred.push((name.clone(), role));
             role
         });
-        // An event time is not read; features of one are made of its text, and so is what the engine needs of it.
-        let is_needed = features.iter().any(|feature| feature.names(name)) || time.as_ref() == Some(name);
+        if role == Role::Time && named.needs_time && !times.has(name) {
+            times.time.get_or_insert_with(|| name.clone()); // an obvious one
+        }
+        // A time is not read; features of one are made of its text, and so is what the engine needs of it.
+        let is_needed = features.iter().any(|feature| feature.names(name)) || times.has(name);
         let role = if role == Role::Time && is_needed { Role::Categorical } else { role };
         columns.push(Column { name: name.clone(), role, log: named.log.contains(name) });
     }
-    let schema = Schema { columns, format, header, features: features.to_vec(), time, ..Schema::default() };
+    let schema = Schema { columns, format, header, features: features.to_vec(), ..Schema::default() };
+    let Times { time, label_time } = times;
+    let time_format = named.time_format.clone();
+    let schema = Schema { time, time_format, label_time, ..schema };
     schema.check_features()?;
     Ok((schema, inferred))
+}
+
+/// The columns that are read for their times alone.
+struct Times {
+    time: Option<String>,
+    label_time: Option<String>,
+}
+
+impl Times {
+    fn has(&self, name: &String) -> bool {
+        self.time.as_ref() == Some(name) || self.label_time.as_ref() == Some(name)
+    }
 }
 
 /// Writes the named roles down.

@@ -38,6 +38,24 @@ impl Model {
     }
 }
 
+impl Model {
+    /// The same model, whose bias alone would predict this share of positives: `ln(p / (1 - p))`, which has no slots yet.
+    ///
+    /// ```
+    /// use tidemill::learner::{Model, Optimizer, Penalty, Shape};
+    /// let adagrad = Optimizer::AdaGrad { learning_rate: 0.1 };
+    /// let model = Model::new(Shape { numeric: 0, hash_bits: 2 }, adagrad, Penalty::NONE).with_prior(0.01);
+    /// assert!((model.bias_weight() + 4.595_12).abs() < 1e-5);
+    /// ```
+    #[must_use]
+    pub fn with_prior(self, share: f64) -> Self {
+        let logit = libm::log(share / (1.0 - share)) as f32;
+        let plain = (Optimizer::Sgd { learning_rate: 1.0, power_t: 0.0 }, Penalty::NONE);
+        let bias = converted([logit, 0.0], plain, (self.optimizer, Penalty::NONE));
+        Self { bias, ..self }
+    }
+}
+
 /// The slots of one coordinate under another rule.
 fn converted(slots: [f32; 2], from: (Optimizer, Penalty), to: (Optimizer, Penalty)) -> [f32; 2] {
     let weight = rule::weight_of(from.0, from.1, slots);

@@ -111,7 +111,14 @@ pub(super) fn prepare_on(plan: &Plan, saved: Option<Saved>, stop: &Stop, open: O
     };
     let (model, scaler) = match saved {
         Some(saved) => reordered(saved, &schema),
-        None => fresh(&plan.settings, &schema),
+        None => {
+            let (model, scaler) = fresh(&plan.settings, &schema);
+            let model = match plan.prior {
+                Some(share) => model.with_prior(share),
+                None => model,
+            };
+            (model, scaler)
+        }
     };
     let settings = Settings { frozen, ..settings_of(&plan.settings, &model) };
     let first_version = model.updates;

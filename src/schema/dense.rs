@@ -79,7 +79,7 @@ impl Schema {
 
     /// Whether features have taken the place of a column, or it is the event time and has none.
     pub fn is_replaced(&self, column: &Column) -> bool {
-        if self.time.as_ref() == Some(&column.name) {
+        if self.is_time(&column.name) {
             return true;
         }
         let mut keeps =

@@ -17,6 +17,7 @@ pub use feature::Feature;
 pub use step::Step;
 
 use crate::examples::stride;
+use crate::timestamp::Form;
 
 /// How records are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
@@ -163,6 +164,12 @@ pub struct Schema {
     /// The column of the event time, where the engine needs it: it is read as text, and is no feature.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<String>,
+    /// How that column writes its times, where it is said; see [`crate::timestamp::Form`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_format: Option<String>,
+    /// The column of the time at which the label becomes known: it is read as text, and is no feature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label_time: Option<String>,
 }
 
 impl Schema {
@@ -202,9 +209,21 @@ impl Schema {
         stride(self.numeric())
     }
 
+    /// Whether a column is read for its time alone, and is no feature.
+    pub fn is_time(&self, name: &str) -> bool {
+        [&self.time, &self.label_time].into_iter().flatten().any(|time| time == name)
+    }
+
+    /// How a column writes its times.
+    pub fn form_of(&self, name: &str) -> Form {
+        // The configuration has refused forms that are none.
+        let format = self.time_format.as_ref().filter(|_| self.is_time(name));
+        format.and_then(|text| text.parse().ok()).unwrap_or_default()
+    }
+
     /// The names of the columns of one role, comma between them; an event time that is read as text is a time.
     pub fn names(&self, role: Role) -> String {
-        let is_time = |column: &&Column| self.time.as_ref() == Some(&column.name);
+        let is_time = |column: &&Column| self.is_time(&column.name);
         let times = self.columns.iter().filter(is_time).filter(|_| role == Role::Time);
         let columns = self.of(role).filter(|column| !is_time(column)).chain(times);
         columns.map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ")

@@ -97,18 +97,7 @@ impl Within {
     /// ```
     pub fn microseconds(&self) -> Option<i64> {
         let Self::Time(text) = self else { return None };
-        let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-        let unit = match &text[digits.len()..] {
-            "ms" => 1e3,
-            "s" => 1e6,
-            "m" | "min" => 60e6,
-            "h" => 3600e6,
-            "d" => 86_400e6,
-            _ => return None,
-        };
-        let time = digits.trim().parse::<f64>().ok()? * unit;
-        // Beyond ten thousand years nothing is remembered as a time.
-        (1.0..=3.2e17).contains(&time).then_some(time as i64)
+        crate::timestamp::duration(text)
     }
 }
 

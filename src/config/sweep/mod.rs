@@ -156,6 +156,7 @@ fn candidate(base: &LearnerOptions, mut values: Assignment) -> Result<Candidate>
 
 fn refuse_what_does_not_go(options: &Options) -> Result<()> {
     let (output, checkpoint) = (&options.output, &options.checkpoint);
+    let at_once = "its learners take each label with its record";
     let named = [
         ("--predictions", output.predictions.is_some(), "promote a model and `tidemill predict` with it"),
         ("--checkpoint", checkpoint.checkpoint.is_some(), "a sweep begins anew after a stop"),
@@ -165,6 +166,10 @@ fn refuse_what_does_not_go(options: &Options) -> Result<()> {
             options.learner.passes.is_some_and(|passes| passes > 1),
             "promote a model's settings and `train` with them",
         ),
+        ("--prior", options.learner.prior.is_some(), "every learner of a sweep begins with nothing learned"),
+        ("--label-delay", options.event_time.label_delay.is_some(), at_once),
+        ("--label-time", options.event_time.label_time.is_some(), at_once),
+        ("--join-timeout", options.event_time.join_timeout.is_some(), at_once),
         ("--warm-start", options.learner.warm_start.is_some(), "every learner of a sweep begins with nothing learned"),
     ];
     match named.into_iter().find(|(_, is_named, _)| *is_named) {

@@ -16,7 +16,7 @@ use super::cross::{Crosses, Found, MAX_FEATURES, Run};
 use super::{hash, sparse};
 use crate::record::{Reason, Records, Span};
 use crate::schema::{Feature, Hashing, Role, Schema};
-use crate::timestamp::Parts;
+use crate::timestamp::{Form, Parts};
 use dense::DenseRow;
 
 /// Where hashed features go. What they are called is asked by those who want to know.
@@ -105,6 +105,8 @@ enum Kind {
 pub(super) struct Features {
     /// The columns that are times.
     times: Vec<(usize, String)>,
+    /// How they are written.
+    forms: Vec<Form>,
     extractors: Vec<Extractor>,
     crosses: Crosses,
     /// The learner's dense row, where it is not the parsed one.
@@ -131,6 +133,7 @@ impl Features {
     pub(super) fn new(schema: &Schema) -> Self {
         let mut features = Self {
             times: Vec::new(),
+            forms: Vec::new(),
             extractors: Vec::new(),
             crosses: Crosses::new(&schema.features),
             dense: None,
@@ -144,6 +147,7 @@ impl Features {
         }
         schema.features.iter().for_each(|feature| features.add_all(schema, feature));
         features.dense = DenseRow::new(schema, &features.times);
+        features.forms = features.times.iter().map(|(_, column)| schema.form_of(column)).collect();
         if !schema.features.is_empty() {
             features.extractors.sort_by(|a, b| a.space.name.cmp(&b.space.name));
         }
@@ -236,8 +240,8 @@ impl Features {
             times: &[],
         };
         times.clear();
-        for (place, column) in &self.times {
-            times.push(time::read(row.text(*place)).map_err(|reason| (reason, Some(column)))?);
+        for ((place, column), form) in self.times.iter().zip(&self.forms) {
+            times.push(time::read(row.text(*place), form).map_err(|reason| (reason, Some(column)))?);
         }
         row.times = times;
         if let Some(wanted) = &self.dense {

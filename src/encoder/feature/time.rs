@@ -3,11 +3,11 @@
 use super::{Row, Sink, Space};
 use crate::record::Reason;
 use crate::schema::feature::Part;
-use crate::timestamp::{self, DAY, Parts};
+use crate::timestamp::{DAY, Form, Parts};
 
 /// The time in a field; `None` where it is empty.
-pub(super) fn read(text: &[u8]) -> Result<Option<Parts>, Reason> {
-    match (timestamp::parse(text), text.trim_ascii().is_empty()) {
+pub(super) fn read(text: &[u8], form: &Form) -> Result<Option<Parts>, Reason> {
+    match (form.read(text), text.trim_ascii().is_empty()) {
         (_, true) => Ok(None),
         (Some(time), _) => Ok(Some(Parts::of(time))),
         (None, _) => Err(Reason::NotATime),

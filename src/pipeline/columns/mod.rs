@@ -23,6 +23,7 @@ pub(super) fn inferred(plan: &Plan, head: &Chunk) -> Result<(Schema, Vec<(String
         let (features, transforms) = (plan.options.feature.clone(), plan.options.transform.clone());
         let schema = Schema { hashing: hashing(plan), features, transforms, ..sparse::inferred(plan, &look)? };
         schema.check_online()?;
+        check_time(plan, &schema)?;
         return Ok((schema, Vec::new()));
     }
     let named = named_or_known(plan);
@@ -46,7 +47,18 @@ pub(super) fn inferred(plan: &Plan, head: &Chunk) -> Result<(Schema, Vec<(String
     };
     let schema = Schema { hashing: hashing(plan), transforms: options.transform.clone(), ..schema };
     schema.check_online()?;
+    check_time(plan, &schema)?;
     Ok((schema, inferred))
+}
+
+/// Whatever asks for the order of events needs to know when they were.
+fn check_time(plan: &Plan, schema: &Schema) -> Result<()> {
+    if plan.event_time.is_none() || schema.time.is_some() {
+        return Ok(());
+    }
+    Err(Error::usage(
+        "the order of events and late labels need the event time, and no column is an obvious one: name it with --time",
+    ))
 }
 
 /// How names become numbers: a sparse format's digits are numbers, unless the user says otherwise.
