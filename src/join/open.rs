@@ -5,6 +5,8 @@
 //! become one segment, so that memory and file follow what is open, not what was. Where the index alone is too large,
 //! [`OpenRows::is_over`] says so, and the caller is to take out what is due first. What lies where shows in nothing else.
 
+mod saved;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::OnceLock;
 
@@ -13,7 +15,6 @@ use super::segment::{ROWS, Segment};
 use super::spilled::{Spilled, damaged};
 use crate::error::{Error, Result};
 use crate::examples::MicroBatch;
-use crate::snapshot::{Restoring, Saving, Snapshot};
 
 /// Bytes of a segment, where memory is not scarce.
 const SEGMENT: u64 = 1 << 20;
@@ -116,7 +117,7 @@ impl OpenRows {
         self.scratch = bytes;
         self.next += 1;
         self.rows += 1;
-        self.fit()?;
+        self.fit(0)?;
         Ok(sequence)
     }
 
@@ -295,9 +296,9 @@ impl OpenRows {
         }
     }
 
-    /// Sends full segments to the disk, the oldest first, until the others fit into memory.
-    fn fit(&mut self) -> Result<()> {
-        while self.bytes() + self.beside > self.memory {
+    /// Sends full segments to the disk, the oldest first, until the others and so many bytes more fit into memory.
+    fn fit(&mut self, more: usize) -> Result<()> {
+        while self.bytes() + self.beside + more as u64 > self.memory {
             if let Some(&first) = self.held.first() {
                 self.spill(first)?;
                 self.held.remove(&first);
@@ -334,17 +335,19 @@ impl OpenRows {
             return Ok(());
         }
         segment.read = 0;
-        let mut bytes = std::mem::take(&mut self.spare);
-        bytes.clear();
-        self.spilled.read(slot, 0..segment.length, &mut bytes)?;
-        self.held_bytes += bytes.len() as u64;
-        segment.bytes = Some(bytes);
-        self.read_back.push_back(first);
-        if self.read_back.len() > READ_BACK
+        let length = segment.length;
+        if self.read_back.len() == READ_BACK
             && let Some(oldest) = self.read_back.pop_front()
         {
             self.drop_copy(oldest);
         }
+        self.fit(length)?;
+        let mut bytes = std::mem::take(&mut self.spare);
+        bytes.clear();
+        self.spilled.read(slot, 0..length, &mut bytes)?;
+        self.held_bytes += bytes.len() as u64;
+        self.segments.entry(first).and_modify(|segment| segment.bytes = Some(bytes));
+        self.read_back.push_back(first);
         Ok(())
     }
 
@@ -393,7 +396,7 @@ impl OpenRows {
         joined.shrink();
         self.insert(joined);
         self.held.insert(a);
-        self.fit()
+        self.fit(0)
     }
 
     /// The bytes of a segment, read into `buffer` where they are not in memory.
@@ -407,135 +410,5 @@ impl OpenRows {
             None => return Err(damaged()),
         }
         Ok(buffer)
-    }
-}
-
-impl Snapshot for OpenRows {
-    const PART: &'static str = "open_rows";
-
-    fn save(&self, to: &mut Saving<'_>) {
-        let Self {
-            memory: _,
-            segment_bytes: _,
-            beside: _,
-            segments,
-            dues: _,
-            filling,
-            held: _,
-            read_back: _,
-            next,
-            rows: _,
-            index_bytes: _,
-            held_bytes: _,
-            spilled: _,
-            spare: _,
-            scratch: _,
-            unsaved,
-        } = self;
-        to.put("next", &[*next]);
-        to.put("filling", &filling.iter().copied().collect::<Vec<_>>());
-        let segments = || segments.values();
-        let heads = segments().flat_map(|of| [of.first, of.at.len() as u64, of.length as u64, of.written]);
-        to.put("segment", &heads.collect::<Vec<_>>());
-        to.put_with::<u32>("after", |bytes| segments().for_each(|of| bytes.extend(bytemuck::cast_slice(&of.after))));
-        to.put_with::<u32>("at", |bytes| segments().for_each(|of| bytes.extend(bytemuck::cast_slice(&of.at))));
-        to.put_with::<u64>("due", |bytes| segments().for_each(|of| bytes.extend(bytemuck::cast_slice(&of.due))));
-        to.put_with::<u8>("row", |bytes| {
-            let mut buffer = Vec::new();
-            for segment in segments() {
-                match self.bytes_of(segment, &mut buffer) {
-                    Ok(of) => bytes.extend_from_slice(of),
-                    Err(error) => _ = unsaved.set(error),
-                }
-            }
-        });
-    }
-
-    fn restore(&mut self, from: &Restoring<'_>) -> Result<()> {
-        let fresh = Self::new(self.memory);
-        let [next]: [u64; 1] = from.counts("next")?;
-        let filling = from.get::<u64>("filling")?.first().copied();
-        *self = Self { next, filling, ..fresh };
-        let mut saved = Saved::of(from)?;
-        while let Some(segment) = saved.next(from)? {
-            let first = segment.first;
-            self.rows += segment.rows() as u64;
-            self.insert(segment);
-            if filling != Some(first) {
-                self.held.insert(first);
-            }
-            self.fit()?;
-        }
-        let Self {
-            memory: _,
-            segment_bytes: _,
-            beside: _,
-            segments,
-            dues: _,
-            filling,
-            held: _,
-            read_back: _,
-            next,
-            rows: _,
-            index_bytes: _,
-            held_bytes: _,
-            spilled: _,
-            spare: _,
-            scratch: _,
-            unsaved: _,
-        } = self;
-        let last = segments.last_key_value();
-        from.check("filling", filling.is_none() || filling.as_ref() == last.map(|(first, _)| first))?;
-        from.check("next", last.is_none_or(|(_, segment)| segment.end() <= *next))
-    }
-}
-
-/// The arrays of saved segments, and how far they have been gone through.
-struct Saved {
-    heads: Vec<u64>,
-    after: Vec<u32>,
-    at: Vec<u32>,
-    due: Vec<i64>,
-    bytes: Vec<u8>,
-    segment: usize,
-    entry: usize,
-    byte: usize,
-    /// Sequence numbers below this were in the segments before.
-    end: u64,
-}
-
-impl Saved {
-    fn of(from: &Restoring<'_>) -> Result<Self> {
-        let after: Vec<u32> = from.get("after")?;
-        let at = from.exactly("at", after.len())?;
-        let due = from.exactly::<u64>("due", after.len())?.into_iter().map(|due| due as i64).collect();
-        let (heads, bytes) = (from.get("segment")?, from.get("row")?);
-        Ok(Self { heads, after, at, due, bytes, segment: 0, entry: 0, byte: 0, end: 0 })
-    }
-
-    /// The next segment; `None` behind the last one.
-    fn next(&mut self, from: &Restoring<'_>) -> Result<Option<Segment>> {
-        let Some(&[first, entries, length, written]) = self.heads.as_chunks().0.get(self.segment) else {
-            from.check("segment", self.heads.len() == 4 * self.segment)?;
-            from.check("at", self.entry == self.at.len())?;
-            return from.check("row", self.byte == self.bytes.len()).map(|()| None);
-        };
-        let segment = self.cut(first, entries, length, written);
-        let segment = segment.filter(|_| first >= self.end).ok_or_else(|| from.broken("segment"))?;
-        self.segment += 1;
-        self.end = segment.end();
-        Ok(Some(segment))
-    }
-
-    fn cut(&mut self, first: u64, entries: u64, length: u64, written: u64) -> Option<Segment> {
-        let entries = self.entry..self.entry.checked_add(usize::try_from(entries).ok()?)?;
-        let bytes = self.byte..self.byte.checked_add(usize::try_from(length).ok()?)?;
-        (self.entry, self.byte) = (entries.end, bytes.end);
-        let index = (
-            self.after.get(entries.clone())?.to_vec(),
-            self.at.get(entries.clone())?.to_vec(),
-            self.due.get(entries)?.to_vec(),
-        );
-        Segment::of(first, index, written, self.bytes.get(bytes)?.to_vec())
     }
 }
