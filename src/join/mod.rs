@@ -217,8 +217,7 @@ impl Join {
         while self.next_due().is_some_and(|due| due <= clock) {
             self.end_next(false, reports)?;
         }
-        self.share_memory();
-        Ok(())
+        self.share_memory()
     }
 
     /// Ends the stream: open impressions and waiting outcomes are reported, and nothing is open any more.
@@ -424,19 +423,19 @@ impl Join {
 
     /// Ends what is due first until the rest fits into memory.
     fn make_room(&mut self, reports: Reports<'_>) -> Result<()> {
-        self.share_memory();
+        self.share_memory()?;
         while self.rows.is_over() && self.next_due().is_some() {
             self.end_next(true, reports)?;
-            self.share_memory();
+            self.share_memory()?;
         }
         Ok(())
     }
 
-    fn share_memory(&mut self) {
+    fn share_memory(&mut self) -> Result<()> {
         if self.closed.capacity() > 4 * self.closed.len() + 64 {
             self.closed.shrink_to(2 * self.closed.len());
         }
-        self.rows.leave(self.beside());
+        self.rows.leave(self.beside())
     }
 
     /// Bytes of memory for keys.
@@ -476,7 +475,6 @@ impl Snapshot for Join {
         from.check("counts", (counts.open, counts.waiting) == (of(State::Open), of(State::Waiting)))?;
         from.check("closed_key", closed.len() as u64 == of(State::Closed))?;
         from.check("counts", rows.len() == known.len() - closed.len() as u64)?;
-        self.share_memory();
-        Ok(())
+        self.share_memory()
     }
 }

@@ -1,7 +1,7 @@
 //! The store of open rows: takes rows of micro-batches, gives them back by their sequence number or when they are due.
 //!
 //! Rows lie as bytes in segments. Where these do not fit into memory, the oldest full ones go to a temporary file; rows are
-//! read back one by one, and a segment as a whole once a part of it has been. Neighbours that have hardly any rows left
+//! read back one by one, and where they fall due a segment as a whole. Neighbours that have hardly any rows left
 //! become one segment, so that memory and file follow what is open, not what was. Where the index alone is too large,
 //! [`OpenRows::is_over`] says so, and the caller is to take out what is due first. What lies where shows in nothing else.
 
@@ -24,8 +24,10 @@ const SEGMENTS: u64 = 64;
 const ROOM: u64 = 8;
 /// Segments on the disk that are in memory as well.
 const READ_BACK: usize = 4;
-/// Part of a segment that is read row by row before it is read as a whole.
+/// Part of a segment that is read row by row as rows fall due before it is read as a whole.
 const SINGLY: usize = 16;
+/// Part of the memory that is left to what allocators waste.
+const WASTE: u64 = 32;
 /// Part of a segment that two neighbours may have left between them before they become one.
 const SPARSE: usize = 4;
 /// Bytes of memory that a row takes at most beside its own.
@@ -79,6 +81,10 @@ impl OpenRows {
     /// A store that takes so many bytes of memory at most, as long as it can keep its index in most of them.
     pub fn new(memory: u64) -> Self {
         let segment_bytes = (memory / SEGMENTS).clamp(256, SEGMENT) as usize;
+        Self::with(memory - memory / WASTE, segment_bytes)
+    }
+
+    fn with(memory: u64, segment_bytes: usize) -> Self {
         Self {
             memory,
             segment_bytes,
@@ -208,9 +214,13 @@ impl OpenRows {
         self.spilled.bytes()
     }
 
-    /// Says how many bytes of the memory the caller takes.
-    pub fn leave(&mut self, beside: u64) {
+    /// Leaves so many bytes of the memory to the caller.
+    ///
+    /// # Errors
+    /// A disk that is full.
+    pub fn leave(&mut self, beside: u64) -> Result<()> {
         self.beside = beside;
+        self.fit(0)
     }
 
     /// Whether there are more rows than the memory can hold the index of: what is due first is to be taken out. What lies
@@ -326,10 +336,14 @@ impl OpenRows {
         self.drop_bytes(bytes);
     }
 
-    /// Counts what is read of a segment on the disk; reads all of it where that is no more work than what was read.
+    /// Counts what is read of a segment on the disk in the order in which it is due; reads all of it once that was a part of
+    /// it, since the rest is likely to follow. Where times are far out of order that is no more work than what was read.
     fn read_back_if_worth_it(&mut self, first: u64, place: usize) -> Result<()> {
         let Some(segment) = self.segments.get_mut(&first) else { return Ok(()) };
         let (None, Some(slot)) = (&segment.bytes, segment.slot) else { return Ok(()) };
+        if !segment.is_next(place) {
+            return Ok(());
+        }
         segment.read += segment.range(place).len();
         if segment.read <= segment.length / SINGLY {
             return Ok(());

@@ -28,8 +28,10 @@ pub(super) struct Segment {
     pub at: Vec<u32>,
     /// When each is due.
     pub due: Vec<i64>,
-    /// The rows that are there, by their place in the index, in the order in which they are due.
+    /// Rows by their place in the index, in the order in which they are due. Some may be gone, but not the first.
     order: VecDeque<u16>,
+    /// Rows that are there.
+    rows: usize,
     /// Place of the first row that is there.
     oldest: usize,
     /// Rows that were written, those that are gone included.
@@ -76,6 +78,7 @@ impl Segment {
         bytes.extend_from_slice(row);
         self.length = bytes.len();
         self.written += 1;
+        self.rows += 1;
         self.insert(place);
     }
 
@@ -86,7 +89,7 @@ impl Segment {
 
     /// Rows that are there.
     pub fn rows(&self) -> usize {
-        self.order.len()
+        self.rows
     }
 
     /// The place of a row in the index, if it is there.
@@ -111,6 +114,11 @@ impl Segment {
         Some((self.due[place], self.sequence(place)))
     }
 
+    /// Whether no other row is due before the one at this place.
+    pub fn is_next(&self, place: usize) -> bool {
+        self.order.front().is_some_and(|&next| usize::from(next) == place)
+    }
+
     /// The first row that is there.
     pub fn oldest(&self) -> u64 {
         self.sequence(self.oldest)
@@ -123,21 +131,25 @@ impl Segment {
 
     /// Takes a row out.
     pub fn remove(&mut self, place: usize) {
-        self.leave(place);
         self.at[place] |= GONE;
+        self.rows -= 1;
         while self.at.get(self.oldest).is_some_and(|at| at & GONE != 0) {
             self.oldest += 1;
         }
-        if self.at.len() > FEW && self.order.len() < self.at.len() / 2 {
+        if self.at.len() > FEW && self.rows < self.at.len() / 2 {
             self.drop_gone();
         }
+        self.drop_gone_from_order();
     }
 
     /// Makes a row due at another time.
     pub fn reschedule(&mut self, place: usize, due: i64) {
-        self.leave(place);
+        let turn = self.turn(place as u16);
+        let from = self.order.partition_point(|&other| self.turn(other) < turn);
+        self.order.remove(from);
         self.due[place] = due;
         self.insert(place);
+        self.drop_gone_from_order();
     }
 
     /// Places of the rows that are there, in order.
@@ -179,6 +191,7 @@ impl Segment {
     fn put_in_order(&mut self) {
         let mut places: Vec<_> = self.places().map(|place| place as u16).collect();
         self.oldest = places.first().map_or(self.at.len(), |&place| usize::from(place));
+        self.rows = places.len();
         places.sort_by_key(|&place| self.turn(place));
         self.order = places.into();
     }
@@ -190,10 +203,11 @@ impl Segment {
         self.order.insert(to, place as u16);
     }
 
-    fn leave(&mut self, place: usize) {
-        let turn = self.turn(place as u16);
-        let from = self.order.partition_point(|&other| self.turn(other) < turn);
-        self.order.remove(from);
+    /// Sees to it that what is due first is a row that is there.
+    fn drop_gone_from_order(&mut self) {
+        while self.order.front().is_some_and(|&place| self.at[usize::from(place)] & GONE != 0) {
+            self.order.pop_front();
+        }
     }
 
     fn turn(&self, place: u16) -> (i64, u16) {

@@ -49,7 +49,7 @@ impl Snapshot for OpenRows {
     }
 
     fn restore(&mut self, from: &Restoring<'_>) -> Result<()> {
-        let fresh = Self::new(self.memory);
+        let fresh = Self::with(self.memory, self.segment_bytes);
         let [next, filling] = from.counts("next")?;
         let filling = Some(filling).filter(|&filling| filling != NONE);
         *self = Self { next, filling, ..fresh };
