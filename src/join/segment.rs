@@ -55,10 +55,10 @@ impl Segment {
     /// The segment of an index and its bytes; `None` where no segment is like that.
     pub fn of(first: u64, entries: (Vec<u32>, Vec<u32>, Vec<i64>), written: u64, bytes: Vec<u8>) -> Option<Self> {
         let (after, at, due) = entries;
-        let starts = at.iter().map(|at| at & !GONE);
+        let mut starts = at.iter().map(|at| at & !GONE);
         let is_whole = after.is_sorted_by(|a, b| a < b)
             && starts.clone().is_sorted_by(|a, b| a < b)
-            && starts.last().is_some_and(|last| (last as usize) < bytes.len())
+            && starts.next_back().is_some_and(|last| (last as usize) < bytes.len())
             && after.len() <= ROWS
             && written >= after.len() as u64
             && after.last().is_some_and(|&last| first <= u64::MAX / 2 && last < u32::MAX);
