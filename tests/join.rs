@@ -31,7 +31,7 @@ fn hashes(record: u64) -> Vec<u32> {
 }
 
 fn values(record: u64) -> Vec<f32> {
-    hashes(record).iter().map(|hash| if record % 2 == 0 { 1.0 } else { *hash as f32 }).collect()
+    hashes(record).iter().map(|hash| if record.is_multiple_of(2) { 1.0 } else { *hash as f32 }).collect()
 }
 
 fn batch(of: Keyed) -> MicroBatch {

@@ -15,7 +15,7 @@ const GONE: u32 = 1 << 31;
 /// Bytes of memory that a segment takes for itself, its places in lists included.
 const OWN: u64 = 512;
 /// Index entries below which none are dropped.
-const FEW: usize = 64;
+const FEW: usize = 8;
 
 /// Rows whose bytes lie together.
 #[derive(Debug, Default)]
