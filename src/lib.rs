@@ -42,6 +42,8 @@ pub mod scaler;
 
 pub mod online;
 
+pub mod join;
+
 pub mod batcher;
 
 pub mod learner;

@@ -185,6 +185,11 @@ impl Saving<'_> {
     pub fn save<S: Snapshot>(&mut self, part: &S) {
         self.state.save(part);
     }
+
+    /// The same under another name, where there may be several parts of its kind.
+    pub fn save_as<S: Snapshot>(&mut self, name: &'static str, part: &S) {
+        part.save(&mut Saving { part: name, state: self.state });
+    }
 }
 
 /// Gives the arrays of one part.
@@ -269,6 +274,14 @@ impl Restoring<'_> {
     /// As [`Snapshot::restore`].
     pub fn restore<S: Snapshot>(&self, part: &mut S) -> Result<()> {
         self.state.restore(part)
+    }
+
+    /// The same under the name by which it was saved.
+    ///
+    /// # Errors
+    /// As [`Snapshot::restore`].
+    pub fn restore_as<S: Snapshot>(&self, name: &'static str, part: &mut S) -> Result<()> {
+        part.restore(&Restoring { part: name, state: self.state })
     }
 
     /// What an array that cannot be taken is reported as.
