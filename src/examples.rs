@@ -92,6 +92,12 @@ pub struct Examples {
     /// The hashes of categories that are imputed, `None` where one is missing: `rows` x the number of such columns,
     /// which stand in the order of their names.
     pub category: Vec<Option<u32>>,
+    /// What tells the keys of windows, 0 where one is missing: `rows` x the number of such sections, in their order.
+    pub window_key: Vec<u64>,
+    /// The numbers that windows look at, NaN where one is missing: one a key, or empty where nothing asks for them.
+    pub window_value: Vec<f32>,
+    /// What tells the values that windows count different ones of, 0 where one is missing: one a key, or empty.
+    pub window_hash: Vec<u64>,
     /// What could not be used, in order.
     pub rejected: Vec<Rejected>,
     /// Features by name, as far as they are told; none where nothing is learned.
@@ -121,8 +127,17 @@ impl Examples {
         self.raw_end.clear();
         self.measured.clear();
         self.category.clear();
+        self.window_key.clear();
+        self.window_value.clear();
+        self.window_hash.clear();
         self.rejected.clear();
         self.names.clear();
+    }
+
+    /// The keys by which windows know example `row`, one a section.
+    pub fn window_keys_of(&self, row: usize) -> &[u64] {
+        let sections = self.window_key.len().checked_div(self.rows).unwrap_or(0);
+        &self.window_key[row * sections..(row + 1) * sections]
     }
 
     /// The id of example `row`, empty without an id column.

@@ -12,7 +12,7 @@ const LEVELS: [&[&str]; 15] = [
     &["snapshot"],
     &["record", "examples", "schema", "timestamp"],
     &["source", "parser", "transform", "encoder"],
-    &["scaler", "online"],
+    &["scaler", "online", "window"],
     &["batcher"],
     &["learner", "metric"],
     &["dictionary"],

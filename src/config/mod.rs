@@ -18,7 +18,7 @@ use crate::encoder::label::LabelRule;
 use crate::error::{Error, Result};
 use crate::learner::device::DeviceChoice;
 use crate::learner::{MAX_HASH_BITS, Optimizer, Penalty, Settings, Update};
-use crate::schema::{Format, Step};
+use crate::schema::{Feature, Format, Step};
 use crate::source::{Input, names};
 pub use checkpoint::{Checkpointing, Every};
 pub use options::{CheckpointOptions, LearnerOptions, OptimizerName, Options, OutputOptions, SourceOptions};
@@ -245,7 +245,8 @@ impl Plan {
             categorical: source.categorical.unwrap_or_default(),
             ignore: source.ignore.unwrap_or_default(),
             log: source.log.unwrap_or_default(),
-            needs_time: self.options.transform.iter().any(Step::needs_time),
+            needs_time: self.options.transform.iter().any(Step::needs_time)
+                || self.options.feature.iter().any(Feature::needs_time),
         }
     }
 }

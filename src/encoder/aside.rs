@@ -1,5 +1,5 @@
 //! What is set aside for the engine's transforms: takes records, gives keys of those that come again, event times, numbers
-//! whose quantiles are features, and categories whose missing values are imputed. Never looks at a label, and remembers
+//! whose quantiles are features, categories whose missing values are imputed, and the keys and values of windows. Never looks at a label, and remembers
 //! nothing.
 
 use twox_hash::XxHash3_64;
@@ -9,6 +9,7 @@ use super::hash::hashed;
 use crate::examples::Examples;
 use crate::record::{Reason, Records};
 use crate::schema::step::Impute;
+use crate::schema::window::{Aggregate, Window};
 use crate::schema::{Hashing, Role, Schema};
 use crate::timestamp;
 
@@ -22,9 +23,34 @@ pub(super) struct Aside {
     measured: Vec<usize>,
     /// Places among the texts, and the seeds of their values.
     categories: Vec<(usize, u32)>,
+    windows: Vec<Looked>,
+    /// Whether a time that is none counts as missing: where nothing is learned, it does no harm.
+    is_lenient: bool,
     hashing: Hashing,
     texts: usize,
     stride: usize,
+}
+
+/// What a section of windows looks at.
+#[derive(Debug, Clone)]
+struct Looked {
+    key: Vec<Field>,
+    /// Place among the numbers.
+    value: Option<usize>,
+    /// Whose different values are counted.
+    hash: Option<Field>,
+}
+
+impl Looked {
+    fn new(window: &Window, schema: &Schema) -> Self {
+        let column = window.column.as_ref();
+        let is_counted = window.makes(|what| what == Aggregate::Distinct);
+        Self {
+            key: window.key.iter().filter_map(|name| field(schema, name)).collect(),
+            value: column.and_then(|name| schema.place(Role::Numeric, name)),
+            hash: column.filter(|_| is_counted).and_then(|name| field(schema, name)),
+        }
+    }
 }
 
 /// A part of a key: a place among the fields of a role.
@@ -39,43 +65,45 @@ impl Aside {
     /// `None` where nothing is asked for.
     pub(super) fn new(schema: &Schema) -> Option<Self> {
         let key = schema.deduplicate().map_or(&[][..], |section| &section.key);
-        let field = |name: &String| match (schema.place(Role::Numeric, name), schema.place(Role::Categorical, name)) {
-            (Some(place), _) => Some(Field::Number(place)),
-            (_, Some(place)) => Some(Field::Text(place)),
-            _ => schema.place(Role::Id, name).map(|_| Field::Id),
-        };
         let time = schema.time.as_ref().and_then(|name| Some((schema.place(Role::Categorical, name)?, name.clone())));
         let category =
             |name: &str| Some((schema.place(Role::Categorical, name)?, hashed(name.as_bytes(), 0, schema.hashing)));
         let measured = schema.quantiles().into_iter();
         let aside = Self {
-            key: key.iter().filter_map(field).collect(),
+            key: key.iter().filter_map(|name| field(schema, name)).collect(),
             time,
             measured: measured.filter_map(|(name, _)| schema.place(Role::Numeric, name)).collect(),
             categories: schema.imputed(Impute::MostFrequent).into_iter().filter_map(category).collect(),
+            windows: schema.windows().map(|window| Looked::new(window, schema)).collect(),
+            is_lenient: false,
             hashing: schema.hashing,
             texts: schema.of(Role::Categorical).count(),
             stride: schema.stride(),
         };
         let is_asked = !(aside.key.is_empty() && aside.measured.is_empty() && aside.categories.is_empty())
-            || schema.time.is_some();
+            || schema.time.is_some()
+            || !aside.windows.is_empty();
         is_asked.then_some(aside)
     }
 
-    /// The same without keys and times: nothing is left out where nothing is learned.
+    /// The same where nothing is learned: nothing comes again then, and times are for windows alone.
     pub(super) fn of_values(self) -> Self {
-        Self { key: Vec::new(), time: None, ..self }
+        let time = self.time.filter(|_| !self.windows.is_empty());
+        Self { key: Vec::new(), time, is_lenient: true, ..self }
     }
 
     /// Sets a record's values aside; a fault leaves nothing behind.
     pub(super) fn push(&self, records: &Records, row: usize, examples: &mut Examples) -> Result<(), Fault<'_>> {
         let text = |place: usize| records.text[row * self.texts + place].of(&records.chunk.bytes);
         if let Some((place, name)) = &self.time {
-            examples.time.push(time(text(*place)).map_err(|reason| (reason, Some(name)))?);
+            let read = time(text(*place));
+            let read = if self.is_lenient { read.or(Ok(i64::MIN)) } else { read };
+            examples.time.push(read.map_err(|reason| (reason, Some(name)))?);
         }
         if !self.key.is_empty() {
-            examples.key.push(self.key(records, row));
+            examples.key.push(self.key(&self.key, records, row));
         }
+        self.windows.iter().for_each(|looked| self.push_window(looked, records, row, examples));
         examples.measured.extend(self.measured.iter().map(|place| records.numeric[row * self.stride + place]));
         for &(place, seed) in &self.categories {
             let value = text(place);
@@ -84,14 +112,38 @@ impl Aside {
         Ok(())
     }
 
+    fn push_window(&self, looked: &Looked, records: &Records, row: usize, examples: &mut Examples) {
+        let number = |place: usize| records.numeric[row * self.stride + place];
+        examples.window_key.push(self.key_or_none(&looked.key, records, row));
+        examples.window_value.push(looked.value.map_or(f32::NAN, number));
+        let hash = looked.hash.as_ref().map_or(0, |field| self.key_or_none(std::slice::from_ref(field), records, row));
+        examples.window_hash.push(hash);
+    }
+
+    /// The hash of a key; 0 where one of its fields is missing.
+    fn key_or_none(&self, key: &[Field], records: &Records, row: usize) -> u64 {
+        let is_missing = |field: &Field| match *field {
+            Field::Number(place) => records.numeric[row * self.stride + place].is_nan(),
+            Field::Text(place) => records.text[row * self.texts + place].len == 0,
+            Field::Id => records.id.get(row).is_none_or(|id| id.len == 0),
+        };
+        match key {
+            _ if key.is_empty() || key.iter().any(is_missing) => 0,
+            &[Field::Text(place)] => {
+                XxHash3_64::oneshot(records.text[row * self.texts + place].of(&records.chunk.bytes)).max(1)
+            }
+            key => self.key(key, records, row).max(1),
+        }
+    }
+
     /// Each text is preceded by its length, so that no two keys are written alike; all missing numbers are one.
-    fn key(&self, records: &Records, row: usize) -> u64 {
+    fn key(&self, key: &[Field], records: &Records, row: usize) -> u64 {
         let mut written = Vec::with_capacity(64);
         let mut put = |text: &[u8]| {
             written.extend_from_slice(&(text.len() as u64).to_le_bytes());
             written.extend_from_slice(text);
         };
-        for &field in &self.key {
+        for &field in key {
             match field {
                 Field::Number(place) => put(&bits_of(records.numeric[row * self.stride + place]).to_le_bytes()),
                 Field::Text(place) => put(records.text[row * self.texts + place].of(&records.chunk.bytes)),
@@ -99,6 +151,14 @@ impl Aside {
             }
         }
         XxHash3_64::oneshot(&written)
+    }
+}
+
+fn field(schema: &Schema, name: &str) -> Option<Field> {
+    match (schema.place(Role::Numeric, name), schema.place(Role::Categorical, name)) {
+        (Some(place), _) => Some(Field::Number(place)),
+        (_, Some(place)) => Some(Field::Text(place)),
+        _ => schema.place(Role::Id, name).map(|_| Field::Id),
     }
 }
 
