@@ -397,7 +397,7 @@ fn predicting_goes_on_from_the_windows_of_the_model_and_never_looks_at_a_label()
     let header = text.split_once('\n').unwrap().0;
     folder.file("first.csv", &text[..at]);
     folder.file("rest.csv", format!("{header}\n{}", &text[at..]));
-    folder.run("train job.toml first.csv --model m --checkpoint kept --quiet").fine();
+    folder.run("train job.toml first.csv --batch 1 --model m --checkpoint kept --quiet").fine();
     let predict = |model: &str, input: &str| {
         folder.run(&format!("predict --model {model} {input} --predictions p.csv --quiet")).fine();
         let lines = folder.text("p.csv");
