@@ -28,7 +28,9 @@ const SOURCE: &str = "[source]\nlabel = 'fraud'\ntime = 'time'\ncategorical = ['
 /// Three keys in three windows each.
 fn sections() -> String {
     let section = |key| {
-        format!("[[feature]]\nkind = 'window'\nkey = ['{key}']\n{OVER}\ncolumn = 'amount'\nmake = ['count', 'mean', 'rate']\n")
+        format!(
+            "[[feature]]\nkind = 'window'\nkey = ['{key}']\n{OVER}\ncolumn = 'amount'\nmake = ['count', 'mean', 'rate']\n"
+        )
     };
     ["customer", "terminal", "category"].map(section).concat()
 }
@@ -45,7 +47,9 @@ fn alone(name: &str, rows: usize, keys: [u64; 3]) {
     let mut rng = Draw::new(1);
     let mut records = Vec::with_capacity(rows);
     for at in 0..rows {
-        let of = |(number, most): (u64, u64)| (number * 1_000_003 + rng.skewed(most) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let of = |(number, most): (u64, u64)| {
+            (number * 1_000_003 + rng.skewed(most) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        };
         let keys: Vec<u64> = (0..).zip(keys).map(of).collect();
         records.push((at as i64 * 1_000_000, [keys[0], keys[1], keys[2]], rng.uniform() as f32));
     }
@@ -77,11 +81,13 @@ fn whole(rows: usize) {
     }
     std::fs::write(&file, &text).expect("room for the stream in the temporary folder");
     let mut contest = Contest::new("payments, whole runs");
-    for (name, job) in [("train with ids", SOURCE.to_owned()), ("train with windows", SOURCE.to_owned() + &sections())] {
+    for (name, job) in [("train with ids", SOURCE.to_owned()), ("train with windows", SOURCE.to_owned() + &sections())]
+    {
         let options = Options::parse(&job).expect("a job that can be read");
         let plan = Plan::new(options, &[file.display().to_string()]).expect("options that fit together");
         contest.add(name, move || {
-            let outcome = pipeline::run(&plan, None, &Stop::default(), &mut |_| {}).expect("a stream that can be learned");
+            let outcome =
+                pipeline::run(&plan, None, &Stop::default(), &mut |_| {}).expect("a stream that can be learned");
             let (records, bytes) = (outcome.counts.records, outcome.counts.bytes);
             Lap { records, bytes, values: 0, time: outcome.elapsed }
         });

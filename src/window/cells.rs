@@ -1,6 +1,8 @@
 //! Room for the buckets of many rings: takes a list's place and what is to be put there, gives the list back. Lists are
 //! short and there are millions of them, so they lie in one array, in pieces of 1, 2, 4, ... buckets that are used again.
 
+use std::ops::Range;
+
 /// A bucket that has been closed, by its number since 1970.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Cell<S> {
@@ -12,9 +14,19 @@ pub(super) struct Cell<S> {
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct List {
     at: u32,
+    /// Where in its piece it begins.
+    start: u16,
     len: u16,
     /// One more than the power of two of its piece; 0 where it has none.
     class: u8,
+}
+
+impl List {
+    #[inline(always)]
+    fn range(self) -> Range<usize> {
+        let first = self.at as usize + usize::from(self.start);
+        first..first + usize::from(self.len)
+    }
 }
 
 /// The lists of all rings of a section.
@@ -38,18 +50,24 @@ impl<S: Copy + Default> Cells<S> {
 
     #[inline(always)]
     pub(super) fn of(&self, list: List) -> &[Cell<S>] {
-        &self.all[list.at as usize..list.at as usize + usize::from(list.len)]
+        &self.all[list.range()]
     }
 
     #[inline(always)]
     pub(super) fn of_mut(&mut self, list: List) -> &mut [Cell<S>] {
-        &mut self.all[list.at as usize..list.at as usize + usize::from(list.len)]
+        &mut self.all[list.range()]
+    }
+
+    /// Puts a bucket behind a list.
+    #[inline(always)]
+    pub(super) fn push(&mut self, list: &mut List, cell: Cell<S>) {
+        self.insert(list, usize::from(list.len), cell);
     }
 
     /// Puts a bucket into a list, before the one at `at`.
     pub(super) fn insert(&mut self, list: &mut List, at: usize, cell: Cell<S>) {
-        if usize::from(list.len) == room(list.class) {
-            self.grow(list);
+        if usize::from(list.start + list.len) == room(list.class) {
+            self.make_room(list);
         }
         list.len += 1;
         let cells = self.of_mut(*list);
@@ -63,8 +81,7 @@ impl<S: Copy + Default> Cells<S> {
         if count >= usize::from(list.len) {
             return self.clear(list);
         }
-        self.of_mut(*list).copy_within(count.., 0);
-        list.len -= count as u16;
+        (list.start, list.len) = (list.start + count as u16, list.len - count as u16);
     }
 
     /// Takes all buckets out of a list, and gives its piece back.
@@ -75,6 +92,16 @@ impl<S: Copy + Default> Cells<S> {
         *list = List::default();
     }
 
+    /// Moves a list to the front of its piece, or to a larger one where that would gain less than half of it.
+    fn make_room(&mut self, list: &mut List) {
+        if list.start == 0 || list.len > list.start {
+            return self.grow(list);
+        }
+        let range = list.range();
+        self.all.copy_within(range, list.at as usize);
+        list.start = 0;
+    }
+
     fn grow(&mut self, list: &mut List) {
         let class = list.class + 1;
         let at = self.free[usize::from(class) - 1].pop().unwrap_or_else(|| {
@@ -82,10 +109,10 @@ impl<S: Copy + Default> Cells<S> {
             self.all.resize(at + room(class), Cell { id: 0, sums: S::default() });
             at as u32
         });
-        let (from, len) = (list.at as usize, list.len);
-        self.all.copy_within(from..from + usize::from(len), at as usize);
+        let (range, len) = (list.range(), list.len);
+        self.all.copy_within(range, at as usize);
         self.clear(list);
-        *list = List { at, len, class };
+        *list = List { at, start: 0, len, class };
     }
 }
 

@@ -1,8 +1,10 @@
 //! A trailing window of one key: takes what belongs to a bucket, gives the sums over those buckets that lie in the window.
 //!
-//! The newest bucket is open. Those before it that hold anything are kept in order, with the sum over them; where one of
-//! them leaves or is added to, that sum is made anew from the first to the last, so that it depends on what lies in the
-//! window and on nothing before it.
+//! The newest bucket is open; those before it that hold anything are kept in order. Nothing is ever subtracted: buckets
+//! stand in blocks of as many as a window can cover, counted since 1970, so that it lies in two of them at most. Where a
+//! block ends, each of its buckets becomes the sum over itself and those behind it. The window is then what its first
+//! bucket of the block before holds, and the sum over the block that goes on. So it follows from what lies in the window
+//! and from nothing before that, and a bucket that leaves costs no second look at the others.
 
 use super::cells::{Cell, Cells, List};
 
@@ -72,8 +74,10 @@ pub(super) struct Ring<S> {
     /// The number of the open bucket.
     newest: i64,
     open: S,
-    /// Over the buckets before it.
-    closed: S,
+    /// Over the closed buckets of the open one's block.
+    block: S,
+    /// Over those of the block before.
+    before: S,
     list: List,
 }
 
@@ -81,7 +85,8 @@ impl<S: Sums> Ring<S> {
     /// Over the whole window.
     #[inline(always)]
     pub(super) fn total(&self) -> S {
-        let mut total = self.closed;
+        let mut total = self.before;
+        total.join(&self.block);
         total.join(&self.open);
         total
     }
@@ -96,17 +101,21 @@ impl<S: Sums> Ring<S> {
 
     fn open(&mut self, cells: &mut Cells<S>, id: i64, buckets: i64) {
         if self.open != S::default() {
-            let last = cells.of(self.list).len();
-            cells.insert(&mut self.list, last, Cell { id: self.newest, sums: self.open });
-            self.closed.join(&self.open);
+            cells.push(&mut self.list, Cell { id: self.newest, sums: self.open });
+            self.block.join(&self.open);
             self.open = S::default();
         }
+        let (from, to) = (block_of(self.newest, buckets), block_of(id, buckets));
         self.newest = id;
         let first = id.saturating_sub(buckets);
         let left = cells.of(self.list).iter().take_while(|cell| cell.id < first).count();
-        if left > 0 {
-            cells.drop_first(&mut self.list, left);
-            self.close(cells);
+        cells.drop_first(&mut self.list, left);
+        if from != to {
+            add_up(cells.of_mut(self.list));
+            self.block = S::default();
+        }
+        if left > 0 || from != to {
+            self.before = self.first_of_the_block_before(cells, buckets);
         }
     }
 
@@ -116,51 +125,81 @@ impl<S: Sums> Ring<S> {
         if id == self.newest {
             self.open.join(sums);
         } else if id >= self.newest.saturating_sub(buckets) {
-            self.add_before(cells, id, sums);
+            self.add_before(cells, id, buckets, sums);
         }
     }
 
     #[cold]
-    fn add_before(&mut self, cells: &mut Cells<S>, id: i64, sums: &S) {
+    fn add_before(&mut self, cells: &mut Cells<S>, id: i64, buckets: i64, sums: &S) {
+        let block = block_of(self.newest, buckets);
+        let is_in_block = |id| block_of(id, buckets) == block;
         let at = cells.of(self.list).partition_point(|cell| cell.id < id);
-        match cells.of_mut(self.list).get_mut(at) {
-            Some(cell) if cell.id == id => cell.sums.join(sums),
-            _ => cells.insert(&mut self.list, at, Cell { id, sums: *sums }),
+        let next = cells.of(self.list).get(at).copied();
+        if next.is_none_or(|next| next.id != id) {
+            // In the block before, a bucket holds those behind it too.
+            let behind = next.filter(|next| !is_in_block(id) && !is_in_block(next.id)).map(|next| next.sums);
+            cells.insert(&mut self.list, at, Cell { id, sums: behind.unwrap_or_default() });
         }
-        self.close(cells);
+        if is_in_block(id) {
+            cells.of_mut(self.list)[at].sums.join(sums);
+            self.block = S::default();
+            let of_block = cells.of(self.list).iter().filter(|cell| is_in_block(cell.id));
+            of_block.for_each(|cell| self.block.join(&cell.sums));
+        } else {
+            cells.of_mut(self.list)[..=at].iter_mut().for_each(|cell| cell.sums.join(sums));
+            self.before = self.first_of_the_block_before(cells, buckets);
+        }
     }
 
-    /// Makes the sum over the closed buckets anew.
-    fn close(&mut self, cells: &Cells<S>) {
-        self.closed = S::default();
-        cells.of(self.list).iter().for_each(|cell| self.closed.join(&cell.sums));
+    /// The sum over the block before, which its first bucket holds.
+    fn first_of_the_block_before(&self, cells: &Cells<S>, buckets: i64) -> S {
+        let first = cells.of(self.list).first();
+        let block = block_of(self.newest, buckets);
+        first.filter(|cell| block_of(cell.id, buckets) != block).map_or_else(S::default, |cell| cell.sums)
     }
 
     /// Forgets everything.
     pub(super) fn clear(&mut self, cells: &mut Cells<S>, newest: i64) {
         cells.clear(&mut self.list);
-        (self.open, self.closed, self.newest) = (S::default(), S::default(), newest);
+        *self = Self { newest, ..Self::default() };
     }
 
-    /// Every bucket that holds something, in order.
+    /// Every bucket that holds something, in order, as it is kept.
     pub(super) fn buckets<'a>(&self, cells: &'a Cells<S>) -> impl Iterator<Item = Cell<S>> + use<'a, S> {
         let open = Cell { id: self.newest, sums: self.open };
         let open = Some(open).filter(|open| open.sums != S::default());
         cells.of(self.list).iter().copied().chain(open)
     }
 
-    /// The ring with these buckets, which are in order, none behind `newest` nor more than `buckets` before it.
-    pub(super) fn of(cells: &mut Cells<S>, newest: i64, buckets: &[Cell<S>]) -> Self {
+    /// The ring with these buckets, which are in order, none behind `newest` nor more than `most` before it.
+    pub(super) fn of(cells: &mut Cells<S>, newest: i64, most: i64, buckets: &[Cell<S>]) -> Self {
         let mut ring = Self { newest, ..Self::default() };
+        let block = block_of(newest, most);
         for cell in buckets {
             if cell.id == newest {
                 ring.open = cell.sums;
-            } else {
-                let last = cells.of(ring.list).len();
-                cells.insert(&mut ring.list, last, *cell);
+                continue;
+            }
+            cells.push(&mut ring.list, *cell);
+            if block_of(cell.id, most) == block {
+                ring.block.join(&cell.sums);
             }
         }
-        ring.close(cells);
+        ring.before = ring.first_of_the_block_before(cells, most);
         ring
+    }
+}
+
+/// The number of a bucket's block, of as many as a window can cover.
+#[inline(always)]
+fn block_of(id: i64, buckets: i64) -> i64 {
+    id.div_euclid(buckets + 1)
+}
+
+/// Makes each of these hold those behind it too.
+fn add_up<S: Sums>(cells: &mut [Cell<S>]) {
+    for at in (1..cells.len()).rev() {
+        let behind = cells[at].sums;
+        cells[at - 1].sums.join(&behind);
     }
 }

@@ -146,7 +146,7 @@ impl Reading<'_> {
             let is_rising = buckets.is_sorted_by(|a: &Cell<S>, b| a.id < b.id);
             let lies_in = buckets.iter().all(|cell| (first..=newest).contains(&cell.id));
             (is_rising && lies_in).then_some(())?;
-            *ring = Ring::of(cells, newest, &buckets);
+            *ring = Ring::of(cells, newest, most, &buckets);
         }
         Some(())
     }
