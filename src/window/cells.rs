@@ -61,7 +61,13 @@ impl<S: Copy + Default> Cells<S> {
     /// Puts a bucket behind a list.
     #[inline(always)]
     pub(super) fn push(&mut self, list: &mut List, cell: Cell<S>) {
-        self.insert(list, usize::from(list.len), cell);
+        if usize::from(list.start + list.len) == room(list.class) {
+            self.make_room(list);
+        }
+        list.len += 1;
+        if let Some(last) = self.of_mut(*list).last_mut() {
+            *last = cell;
+        }
     }
 
     /// Puts a bucket into a list, before the one at `at`.

@@ -12,6 +12,9 @@ use super::cells::{Cell, Cells, List};
 pub(super) trait Sums: Copy + Default + PartialEq {
     /// Takes in what came later.
     fn join(&mut self, later: &Self);
+
+    /// Whether nothing has been taken in.
+    fn is_empty(&self) -> bool;
 }
 
 /// What is made of records.
@@ -51,6 +54,11 @@ impl Sums for OfRecords {
         self.high = self.high.max(later.high);
         self.sum += later.sum;
     }
+
+    #[inline(always)]
+    fn is_empty(&self) -> bool {
+        self.count == 0
+    }
 }
 
 /// What is made of labels, each as often as its record weighs.
@@ -66,6 +74,11 @@ impl Sums for OfLabels {
         self.known += later.known;
         self.positive += later.positive;
     }
+
+    #[inline(always)]
+    fn is_empty(&self) -> bool {
+        self.known == 0.0
+    }
 }
 
 /// The buckets of a key in one window.
@@ -73,6 +86,8 @@ impl Sums for OfLabels {
 pub(super) struct Ring<S> {
     /// The number of the open bucket.
     newest: i64,
+    /// The first number of its block.
+    first: i64,
     open: S,
     /// Over the closed buckets of the open one's block.
     block: S,
@@ -99,24 +114,34 @@ impl<S: Sums> Ring<S> {
         }
     }
 
+    #[inline]
     fn open(&mut self, cells: &mut Cells<S>, id: i64, buckets: i64) {
-        if self.open != S::default() {
+        if !self.open.is_empty() {
             cells.push(&mut self.list, Cell { id: self.newest, sums: self.open });
             self.block.join(&self.open);
             self.open = S::default();
         }
-        let (from, to) = (block_of(self.newest, buckets), block_of(id, buckets));
         self.newest = id;
         let first = id.saturating_sub(buckets);
         let left = cells.of(self.list).iter().take_while(|cell| cell.id < first).count();
-        cells.drop_first(&mut self.list, left);
-        if from != to {
+        if left > 0 {
+            cells.drop_first(&mut self.list, left);
+        }
+        let is_next = id > self.first.saturating_add(buckets);
+        if is_next {
+            self.first = block_of(id, buckets);
             add_up(cells.of_mut(self.list));
             self.block = S::default();
         }
-        if left > 0 || from != to {
-            self.before = self.first_of_the_block_before(cells, buckets);
+        if left > 0 || is_next {
+            self.before = self.of_the_block_before(cells);
         }
+    }
+
+    /// Adds to the open bucket.
+    #[inline(always)]
+    pub(super) fn add_now(&mut self, sums: &S) {
+        self.open.join(sums);
     }
 
     /// Adds to the bucket `id`, if that still lies in the window; the window has been advanced to it.
@@ -125,75 +150,74 @@ impl<S: Sums> Ring<S> {
         if id == self.newest {
             self.open.join(sums);
         } else if id >= self.newest.saturating_sub(buckets) {
-            self.add_before(cells, id, buckets, sums);
+            self.add_before(cells, id, sums);
         }
     }
 
     #[cold]
-    fn add_before(&mut self, cells: &mut Cells<S>, id: i64, buckets: i64, sums: &S) {
-        let block = block_of(self.newest, buckets);
-        let is_in_block = |id| block_of(id, buckets) == block;
+    fn add_before(&mut self, cells: &mut Cells<S>, id: i64, sums: &S) {
         let at = cells.of(self.list).partition_point(|cell| cell.id < id);
         let next = cells.of(self.list).get(at).copied();
         if next.is_none_or(|next| next.id != id) {
             // In the block before, a bucket holds those behind it too.
-            let behind = next.filter(|next| !is_in_block(id) && !is_in_block(next.id)).map(|next| next.sums);
+            let behind = next.filter(|next| next.id < self.first).map(|next| next.sums);
             cells.insert(&mut self.list, at, Cell { id, sums: behind.unwrap_or_default() });
         }
-        if is_in_block(id) {
-            cells.of_mut(self.list)[at].sums.join(sums);
-            self.block = S::default();
-            let of_block = cells.of(self.list).iter().filter(|cell| is_in_block(cell.id));
-            of_block.for_each(|cell| self.block.join(&cell.sums));
-        } else {
+        if id < self.first {
             cells.of_mut(self.list)[..=at].iter_mut().for_each(|cell| cell.sums.join(sums));
-            self.before = self.first_of_the_block_before(cells, buckets);
+            self.before = self.of_the_block_before(cells);
+        } else {
+            cells.of_mut(self.list)[at].sums.join(sums);
+            self.block = self.of_the_block(cells);
         }
     }
 
+    /// The sum over the closed buckets of the block that goes on.
+    fn of_the_block(&self, cells: &Cells<S>) -> S {
+        let mut block = S::default();
+        let of_block = cells.of(self.list).iter().filter(|cell| cell.id >= self.first);
+        of_block.for_each(|cell| block.join(&cell.sums));
+        block
+    }
+
     /// The sum over the block before, which its first bucket holds.
-    fn first_of_the_block_before(&self, cells: &Cells<S>, buckets: i64) -> S {
+    #[inline(always)]
+    fn of_the_block_before(&self, cells: &Cells<S>) -> S {
         let first = cells.of(self.list).first();
-        let block = block_of(self.newest, buckets);
-        first.filter(|cell| block_of(cell.id, buckets) != block).map_or_else(S::default, |cell| cell.sums)
+        first.filter(|cell| cell.id < self.first).map_or_else(S::default, |cell| cell.sums)
     }
 
     /// Forgets everything.
     pub(super) fn clear(&mut self, cells: &mut Cells<S>, newest: i64) {
         cells.clear(&mut self.list);
-        *self = Self { newest, ..Self::default() };
+        *self = Self { newest, first: newest, ..Self::default() };
     }
 
     /// Every bucket that holds something, in order, as it is kept.
     pub(super) fn buckets<'a>(&self, cells: &'a Cells<S>) -> impl Iterator<Item = Cell<S>> + use<'a, S> {
         let open = Cell { id: self.newest, sums: self.open };
-        let open = Some(open).filter(|open| open.sums != S::default());
+        let open = Some(open).filter(|open| !open.sums.is_empty());
         cells.of(self.list).iter().copied().chain(open)
     }
 
     /// The ring with these buckets, which are in order, none behind `newest` nor more than `most` before it.
     pub(super) fn of(cells: &mut Cells<S>, newest: i64, most: i64, buckets: &[Cell<S>]) -> Self {
-        let mut ring = Self { newest, ..Self::default() };
-        let block = block_of(newest, most);
+        let mut ring = Self { newest, first: block_of(newest, most), ..Self::default() };
         for cell in buckets {
             if cell.id == newest {
                 ring.open = cell.sums;
-                continue;
-            }
-            cells.push(&mut ring.list, *cell);
-            if block_of(cell.id, most) == block {
-                ring.block.join(&cell.sums);
+            } else {
+                cells.push(&mut ring.list, *cell);
             }
         }
-        ring.before = ring.first_of_the_block_before(cells, most);
+        (ring.block, ring.before) = (ring.of_the_block(cells), ring.of_the_block_before(cells));
         ring
     }
 }
 
-/// The number of a bucket's block, of as many as a window can cover.
-#[inline(always)]
+/// The first number of a bucket's block, of as many as a window can cover.
 fn block_of(id: i64, buckets: i64) -> i64 {
-    id.div_euclid(buckets + 1)
+    id.saturating_sub(id.rem_euclid(buckets + 1))
 }
 
 /// Makes each of these hold those behind it too.

@@ -134,8 +134,9 @@ impl Section {
         self.advance(slot, time);
         let one = OfLabels { known: weight, positive: weight * label };
         self.all.join(&one);
+        let is_now = time == self.keys.of(slot).clock;
         let Self { labels: Some(labels), spans, buckets, .. } = self else { return };
-        labels.add(slot, spans, time, *buckets, &one);
+        labels.add(slot, spans, time, is_now, *buckets, &one);
     }
 
     /// Bytes that it takes, about.
@@ -216,7 +217,7 @@ impl Section {
         self.clear(slot);
         let key = self.keys.of_mut(slot);
         (key.newest, key.clock) = (i64::MIN, time);
-        self.advance(slot, time);
+        self.open(slot, time);
     }
 
     /// Takes all of a slot's windows out.
@@ -236,8 +237,16 @@ impl Section {
     /// Moves a key's clock, and its windows with it.
     #[inline(always)]
     fn advance(&mut self, slot: usize, time: i64) {
-        let clock = time.max(self.keys.of(slot).clock);
-        self.keys.of_mut(slot).clock = clock;
+        let key = self.keys.of_mut(slot);
+        if time > key.clock {
+            key.clock = time;
+            self.open(slot, time);
+        }
+    }
+
+    /// Moves a key's windows.
+    #[inline(always)]
+    fn open(&mut self, slot: usize, clock: i64) {
         let first = slot * self.spans.len();
         for (at, span) in self.spans.iter().enumerate() {
             let id = clock.div_euclid(span.width);
@@ -299,7 +308,7 @@ impl Section {
         let clock = key.clock;
         let Self { records, distinct, spans, buckets, longest, .. } = self;
         if let Some(records) = records {
-            records.add(slot, spans, time, *buckets, &OfRecords::one(value));
+            records.add(slot, spans, time, time == clock, *buckets, &OfRecords::one(value));
         }
         if let (Some(distinct), true) = (distinct, hash != 0) {
             let width = spans[*longest].width;
@@ -343,8 +352,11 @@ impl<S: Sums> Rings<S> {
     }
 
     #[inline(always)]
-    fn add(&mut self, slot: usize, spans: &[Span], time: i64, buckets: i64, sums: &S) {
+    fn add(&mut self, slot: usize, spans: &[Span], time: i64, is_now: bool, buckets: i64, sums: &S) {
         let rings = &mut self.rings[slot * spans.len()..(slot + 1) * spans.len()];
+        if is_now {
+            return rings.iter_mut().for_each(|ring| ring.add_now(sums));
+        }
         for (ring, span) in rings.iter_mut().zip(spans) {
             ring.add(&mut self.cells, time.div_euclid(span.width), buckets, sums);
         }
