@@ -51,13 +51,7 @@ pub fn of(plan: &Plan, outcome: &Outcome) -> Summary {
             count(counts.forgotten)
         ));
     }
-    if let Some(size) = outcome.windows.filter(|size| size.evicted > 0) {
-        summary.warnings.push(format!(
-            "{} keys of windows were forgotten before their time, so their numbers began anew; a larger most in the \
-             section keeps more",
-            count(size.evicted)
-        ));
-    }
+    summary.warnings.extend(of_windows(outcome));
     if counts.filtered > 0 && counts.filtered + counts.rejected == counts.records {
         summary
             .warnings
@@ -78,6 +72,16 @@ pub fn of(plan: &Plan, outcome: &Outcome) -> Summary {
     }
     summary.warnings.extend(of_later_passes(plan, outcome));
     summary.timed(outcome.elapsed.as_secs_f64(), counts.bytes)
+}
+
+/// Keys of windows that there was no room for.
+fn of_windows(outcome: &Outcome) -> Option<String> {
+    let evicted = outcome.windows.map(|size| size.evicted).filter(|&evicted| evicted > 0)?;
+    Some(format!(
+        "{} keys of windows were forgotten before their time, so their numbers began anew; a larger most in the section \
+         keeps more",
+        count(evicted)
+    ))
 }
 
 fn windows(size: window::Size) -> sink::summary::Windows {
