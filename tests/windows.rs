@@ -9,6 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use program::{Folder, stream};
 use proptest::prelude::*;
+use tidemill::batcher::Batcher;
+use tidemill::examples::{Examples, LabelToken, MicroBatch};
+use tidemill::online::Online;
+use tidemill::scaler::Scaler;
 use tidemill::schema::{Column, Feature, Role, Schema};
 use tidemill::snapshot::State;
 use tidemill::source::synthetic::Generator;
@@ -326,6 +330,78 @@ fn many_different_values_are_estimated_and_few_counted_again_behind_them() {
     }
     assert!((2500.0..7500.0).contains(&last), "{last}");
     assert_eq!([0, 1, 2].map(|at| different((100 + at) * SECOND, at as u64)), [0.0, 1.0, 2.0]);
+}
+
+#[test]
+fn what_was_sampled_out_is_counted_and_what_came_again_is_not() {
+    let section = "kind = 'window'\nkey = ['k']\nover = ['8s']\nmake = ['count', 'known']\nlog = false";
+    let steps = [
+        "sample = { negatives = 0.3 }",
+        "deduplicate = { key = ['d'], within = 5 }",
+        "scale = { 'count(k, 8s)' = 'none', 'known(k, 8s)' = 'none' }",
+    ];
+    let column = |name: &str| Column { name: name.into(), role: Role::Categorical, log: false };
+    let schema = Schema {
+        columns: ["k", "d", "t"].map(column).into(),
+        features: vec![toml::from_str(section).unwrap()],
+        transforms: steps.map(|step| toml::from_str(step).unwrap()).into(),
+        time: Some("t".into()),
+        ..Schema::default()
+    };
+    schema.check_features().unwrap();
+    schema.check_online().unwrap();
+    const ROWS: usize = 200;
+    let examples = Examples {
+        rows: ROWS,
+        dense: vec![f32::NAN; 16 * ROWS],
+        row_start: vec![0; ROWS + 1],
+        label: vec![LabelToken::Zero; ROWS],
+        number: (0..ROWS as u32).collect(),
+        seen: ROWS as u32,
+        key: (0..ROWS as u64).map(|row| row - row % 10 / 9).collect(), // every tenth is the one before again
+        time: (0..ROWS as i64).collect(),
+        window_key: vec![7; ROWS],
+        ..Examples::default()
+    };
+    for labels_come_late in [false, true] {
+        let mut batcher = Batcher::new(1000, 16, Scaler::new(16), true)
+            .with(Online::new(&schema))
+            .with_windows(Windows::new(&schema))
+            .labels_come_late(labels_come_late);
+        let sifted = batcher.sift(&examples, 0..ROWS, 0);
+        assert!(sifted.duplicates == 20 && sifted.sampled_out > 50, "{sifted:?}");
+        let rows: Vec<usize> = sifted.kept.iter().cloned().flatten().collect();
+        sifted
+            .kept
+            .into_iter()
+            .for_each(|range| assert_eq!(batcher.fill(&examples, range.clone(), 0).unwrap(), range.end));
+        batcher.pass(&examples, ROWS);
+        let batch = batcher.take(MicroBatch::default());
+        let mut known = 0.0;
+        for (row, (made, weight)) in rows.into_iter().zip(batch.dense.chunks(16).zip(batch.weight)) {
+            assert_eq!(made[0], (row - row / 10) as f32, "{row}");
+            assert!((made[1] - known).abs() < 1e-3, "{row}");
+            known += if labels_come_late { 0.0 } else { weight };
+        }
+        batcher.known(examples.window_keys_of(0), ROWS as i64, 1.0, 2.0);
+        let mut row = [f32::NAN; 16];
+        let record = Record { time: ROWS as i64, keys: &[7], values: &[], hashes: &[] };
+        batcher.windows().cloned().unwrap().fill(record, &mut row);
+        assert!((row[1] - known - 2.0).abs() < 1e-3 && row[0] == 180.0, "{row:?}");
+    }
+}
+
+#[test]
+fn check_names_what_windows_will_tell() {
+    let folder = Folder::new();
+    folder.file("job.toml", JOB);
+    folder.file("in.csv", payments(20));
+    let shown = folder.run("check job.toml in.csv --show 1").fine();
+    for line in
+        ["    rate(terminal, 2h) follows from the records before", "    ratio(customer*category, amount, 1h) follows"]
+    {
+        assert!(shown.out().contains(line), "{line:?} is missing in:\n{}", shown.out());
+    }
 }
 
 const JOB: &str = "[source]\nlabel = 'fraud'\ntime = 'time'\ncategorical = ['customer', 'terminal', 'category', 'hour']\n\

@@ -257,4 +257,28 @@ mod tests {
         assert_eq!(examples.category[4..], [None, of("u", "y")]);
         assert_eq!(examples.hash[..1], [of("t", "x").unwrap()]);
     }
+
+    #[test]
+    fn windows_get_a_key_where_all_of_its_fields_are_there_and_a_time_that_is_none_where_nothing_is_learned() {
+        let columns = ROLES.map(|(name, role)| Column { name: name.into(), role, log: false }).into();
+        let section = |key: &str| {
+            toml::from_str(&format!(
+                "kind = 'window'\nkey = {key}\nover = ['1h']\ncolumn = 'n'\nmake = ['mean', 'distinct']"
+            ))
+        };
+        let features = ["['t', 'u']", "['id']"].map(|key| section(key).unwrap()).into();
+        let schema = Schema { columns, format: Format::Tsv, features, time: Some("when".into()), ..Schema::default() };
+        schema.check_features().unwrap();
+        let (mut records, mut examples) = (Records::default(), Examples::default());
+        let text = b"1\t1.5\tx\ty\t\ta\n0\t\txy\t\tsoon\ta\n0\t1.5\tx\ty\t5\tb\n";
+        Parser::new(schema.clone()).parse(Chunk::of(text), &mut records).unwrap();
+        Encoder::new(&schema, LabelRule::Inferred).lenient(true).encode(&mut records, &mut examples);
+        let [first, second, third] = [0, 1, 2].map(|row| examples.window_keys_of(row));
+        assert!(first[0] != 0 && second[0] == 0 && first[0] == third[0], "{first:?} {second:?} {third:?}");
+        assert!(first[1] != 0 && first[1] == second[1] && first[1] != third[1]);
+        assert_eq!((examples.window_value[0], examples.window_value[2].is_nan()), (1.5, true));
+        assert_eq!((examples.window_hash[0], examples.window_hash[2]), (examples.window_hash[5], 0));
+        assert_eq!(examples.time, [i64::MIN, i64::MIN, 5_000_000]);
+        assert!(examples.dense[2..4].iter().all(|x| x.is_nan()));
+    }
 }
