@@ -1,7 +1,7 @@
 //! The batcher: takes examples in order, gives micro-batches of exactly `--batch` of them, fewer only at the end, or
 //! where nothing is learned and it makes no difference.
 //!
-//! On the way numbers are standardised, online transforms carried out, labels resolved and records numbered: what depends
+//! On the way windows are filled in, numbers standardised, online transforms carried out, labels resolved and records numbered: what depends
 //! on the order happens here.
 
 use std::ops::Range;
@@ -12,6 +12,7 @@ use crate::examples::{Examples, MicroBatch};
 use crate::online::{Online, Sifted};
 use crate::scaler::Scaler;
 use crate::snapshot::{Restoring, Saving, Snapshot};
+use crate::window::{Record, Windows};
 
 /// Fills micro-batches.
 #[derive(Debug)]
@@ -24,6 +25,14 @@ pub struct Batcher {
     learns_scales: bool,
     /// What else depends on the records before.
     online: Option<Online>,
+    /// What keys told before.
+    windows: Option<Windows>,
+    /// Whether labels become known later than their records; somebody says when, then.
+    labels_come_late: bool,
+    /// Rows of this chunk that are not to be learned, and that windows see all the same; the first of them last.
+    passed: Vec<usize>,
+    /// Rows as windows have filled them in.
+    rows: Vec<f32>,
     filling: MicroBatch,
 }
 
@@ -32,13 +41,49 @@ impl Batcher {
     pub fn new(size: usize, stride: usize, scaler: Scaler, learns_scales: bool) -> Self {
         let mut filling = MicroBatch::default();
         filling.clear();
-        Self { size, stride, scaler, labels: LabelGuard::default(), learns_scales, online: None, filling }
+        Self {
+            size,
+            stride,
+            scaler,
+            labels: LabelGuard::default(),
+            learns_scales,
+            online: None,
+            windows: None,
+            labels_come_late: false,
+            passed: Vec::new(),
+            rows: Vec::new(),
+            filling,
+        }
     }
 
     /// The same with the online transforms of a job.
     #[must_use]
     pub fn with(self, online: Option<Online>) -> Self {
         Self { online, ..self }
+    }
+
+    /// The same with the windows of a job.
+    #[must_use]
+    pub fn with_windows(self, windows: Option<Windows>) -> Self {
+        Self { windows, ..self }
+    }
+
+    /// The same, for which a label is not known with its record, but when [`Batcher::known`] says so.
+    #[must_use]
+    pub fn labels_come_late(self, labels_come_late: bool) -> Self {
+        Self { labels_come_late, ..self }
+    }
+
+    /// Tells the windows that the label of a record with these keys became known: 1 or 0, as often as the record weighs.
+    pub fn known(&mut self, keys: &[u64], time: i64, label: f32, weight: f32) {
+        if let Some(windows) = self.windows.as_mut().filter(|_| self.learns_scales) {
+            windows.known(keys, time, label, weight);
+        }
+    }
+
+    /// The windows as they stand.
+    pub fn windows(&self) -> Option<&Windows> {
+        self.windows.as_ref()
     }
 
     /// The running scales as they stand.
@@ -53,9 +98,24 @@ impl Batcher {
 
     /// Says which examples of `rows` are to be taken: all of them where nothing is learned. To be asked once of each.
     pub fn sift(&mut self, examples: &Examples, rows: Range<usize>, seen: u64) -> Sifted {
-        match &mut self.online {
+        let mut sifted = match &mut self.online {
             Some(online) if self.learns_scales => online.sift(examples, rows, seen),
             _ => Sifted::all(rows),
+        };
+        if self.windows.is_some() {
+            self.passed.extend(sifted.passed.drain(..).rev());
+        }
+        sifted
+    }
+
+    /// Shows the windows those examples before row `end` that are not to be learned; to be called for the last time with
+    /// the number of all of them. Those in front of an example that is taken have been shown.
+    pub fn pass(&mut self, examples: &Examples, end: usize) {
+        while let Some(row) = self.passed.pop_if(|row| *row < end) {
+            if let Some(windows) = &mut self.windows {
+                self.rows.resize(self.stride, 0.0);
+                windows.fill(Record::of(examples, row), &mut self.rows[..self.stride]);
+            }
         }
     }
 
@@ -68,8 +128,6 @@ impl Batcher {
     pub fn fill(&mut self, examples: &Examples, rows: Range<usize>, seen: u64) -> Result<usize> {
         let row = rows.start;
         let end = rows.end.min(row + self.size - self.filling.rows);
-        self.fill_dense(examples, row, end);
-        self.fill_hashed(examples, row, end);
         let batch = &mut self.filling;
         for at in row..end {
             let record = seen + u64::from(examples.number[at]) + 1;
@@ -80,6 +138,10 @@ impl Batcher {
         if let (Some(online), true) = (&self.online, self.learns_scales) {
             online.weigh(&batch.label[batch.rows..], &mut batch.weight[batch.rows..]);
         }
+        self.fill_windows(examples, row, end);
+        self.fill_dense(examples, row, end);
+        self.fill_hashed(examples, row, end);
+        let batch = &mut self.filling;
         if !examples.id_end.is_empty() {
             for at in row..end {
                 batch.id.extend_from_slice(examples.id_of(at));
@@ -111,6 +173,25 @@ impl Batcher {
         std::mem::replace(&mut self.filling, spare)
     }
 
+    /// Fills in what the records before tell, row by row: each is taken in, and its label where that is known with it, before
+    /// the next.
+    fn fill_windows(&mut self, examples: &Examples, row: usize, end: usize) {
+        self.pass(examples, row);
+        let Some(windows) = &mut self.windows else { return };
+        let tells_labels = self.learns_scales && !self.labels_come_late;
+        self.rows.clear();
+        self.rows.extend_from_slice(&examples.dense[row * self.stride..end * self.stride]);
+        let of_batch = self.filling.rows..;
+        let rows = self.rows.chunks_exact_mut(self.stride).zip(of_batch);
+        for (at, (numbers, place)) in (row..end).zip(rows) {
+            let record = Record::of(examples, at);
+            windows.fill(record, numbers);
+            if tells_labels {
+                windows.known(record.keys, record.time, self.filling.label[place], self.filling.weight[place]);
+            }
+        }
+    }
+
     fn fill_dense(&mut self, examples: &Examples, row: usize, end: usize) {
         if self.stride == 0 {
             return;
@@ -118,8 +199,9 @@ impl Batcher {
         let dense = &mut self.filling.dense;
         let base = dense.len();
         dense.resize(base + (end - row) * self.stride, 0.0);
-        let rows = examples.dense[row * self.stride..end * self.stride].chunks_exact(self.stride);
-        for (raw, out) in rows.zip(dense[base..].chunks_exact_mut(self.stride)) {
+        let of_examples = &examples.dense[row * self.stride..end * self.stride];
+        let raw = if self.windows.is_some() { &self.rows } else { of_examples };
+        for (raw, out) in raw.chunks_exact(self.stride).zip(dense[base..].chunks_exact_mut(self.stride)) {
             if self.learns_scales {
                 self.scaler.learn(raw, out);
             } else {
@@ -127,7 +209,6 @@ impl Batcher {
             }
         }
         if let Some(online) = &mut self.online {
-            let raw = &examples.dense[row * self.stride..end * self.stride];
             online.scale(raw, &mut dense[base..], self.stride, self.learns_scales);
         }
     }
@@ -166,17 +247,43 @@ impl Snapshot for Batcher {
     const PART: &'static str = "batcher";
 
     fn save(&self, to: &mut Saving<'_>) {
-        let Self { size: _, stride: _, scaler, labels, learns_scales: _, online, filling } = self;
+        let Self {
+            size: _,
+            stride: _,
+            scaler,
+            labels,
+            learns_scales: _,
+            online,
+            windows,
+            labels_come_late: _,
+            passed: _, // empty between two chunks
+            rows: _,
+            filling,
+        } = self;
         to.save(scaler);
         online.iter().for_each(|online| to.save(online));
+        windows.iter().for_each(|windows| to.save(windows));
         to.save(labels);
         to.save(filling);
     }
 
     fn restore(&mut self, from: &Restoring<'_>) -> Result<()> {
-        let Self { size, stride, scaler, labels, learns_scales: _, online, filling } = self;
+        let Self {
+            size,
+            stride,
+            scaler,
+            labels,
+            learns_scales: _,
+            online,
+            windows,
+            labels_come_late: _,
+            passed: _,
+            rows: _,
+            filling,
+        } = self;
         from.restore(scaler)?;
         online.iter_mut().try_for_each(|online| from.restore(online))?;
+        windows.iter_mut().try_for_each(|windows| from.restore(windows))?;
         from.restore(labels)?;
         from.restore(filling)?;
         let fits = filling.rows < *size && filling.dense.len() == filling.rows * *stride;

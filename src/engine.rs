@@ -19,6 +19,7 @@ use crate::metric::Metrics;
 use crate::online::{Online, Sifted};
 use crate::record::{LossSum, Position, Reason, Rejected};
 use crate::snapshot::{Restoring, Saving, Snapshot, State};
+use crate::window::Windows;
 use passes::Kept;
 pub use passes::Pass;
 
@@ -177,6 +178,7 @@ impl Engine {
                 }
             }
         }
+        self.batcher.pass(examples, rows);
         self.position.advance(examples.place);
         match too_many {
             Some(_) => self.finish(sink),
@@ -230,6 +232,11 @@ impl Engine {
         self.batcher.online()
     }
 
+    /// The windows of keys.
+    pub fn windows(&self) -> Option<&Windows> {
+        self.batcher.windows()
+    }
+
     /// The running scales.
     pub fn scaler(&self) -> &crate::scaler::Scaler {
         self.batcher.scaler()
@@ -260,7 +267,8 @@ impl Engine {
 
     /// The rows of a chunk that are to be learned, the others counted.
     fn sift(&mut self, examples: &Examples, rows: usize, before: u64) -> Vec<Range<usize>> {
-        let Sifted { kept, duplicates, sampled_out, forgotten } = self.batcher.sift(examples, 0..rows, before);
+        let Sifted { kept, duplicates, sampled_out, forgotten, passed: _ } =
+            self.batcher.sift(examples, 0..rows, before);
         self.counts.duplicates += duplicates;
         self.counts.sampled_out += sampled_out;
         self.counts.forgotten += forgotten;

@@ -99,6 +99,12 @@ pub struct Examples {
     /// The hashes of categories that are imputed, `None` where one is missing: `rows` x the number of such columns,
     /// which stand in the order of their names.
     pub category: Vec<Option<u32>>,
+    /// What tells the keys of windows, 0 where one is missing: `rows` x the number of such sections, in their order.
+    pub window_key: Vec<u64>,
+    /// The numbers that windows look at, NaN where one is missing: one a key, or empty where nothing asks for them.
+    pub window_value: Vec<f32>,
+    /// What tells the values that windows count different ones of, 0 where one is missing: one a key, or empty.
+    pub window_hash: Vec<u64>,
     /// What could not be used, in order.
     pub rejected: Vec<Rejected>,
     /// Features by name, as far as they are told; none where nothing is learned.
@@ -129,6 +135,9 @@ impl Examples {
         self.raw_end.clear();
         self.measured.clear();
         self.category.clear();
+        self.window_key.clear();
+        self.window_value.clear();
+        self.window_hash.clear();
         self.rejected.clear();
         self.names.clear();
     }
@@ -155,6 +164,9 @@ impl Examples {
         push_text(&mut self.raw, &mut self.raw_end, &from.raw, &from.raw_end, row);
         extend(&mut self.measured, &from.measured, row, from.rows);
         extend(&mut self.category, &from.category, row, from.rows);
+        extend(&mut self.window_key, &from.window_key, row, from.rows);
+        extend(&mut self.window_value, &from.window_value, row, from.rows);
+        extend(&mut self.window_hash, &from.window_hash, row, from.rows);
         self.rows += 1;
     }
 
@@ -169,7 +181,14 @@ impl Examples {
         let words = self.dense.len() + self.row_start.len() + self.hash.len() + self.value.len() + self.weight.len();
         let more = self.number.len() + self.id_end.len() + self.segment_end.len() + self.raw_end.len();
         let wide = self.key.len() + self.time.len() + self.label_time.len() + self.category.len();
-        text + self.label.len() + 4 * (words + more + self.measured.len()) + 8 * wide
+        let windows = 8 * (self.window_key.len() + self.window_hash.len()) + 4 * self.window_value.len();
+        text + self.label.len() + 4 * (words + more + self.measured.len()) + 8 * wide + windows
+    }
+
+    /// The keys by which windows know example `row`, one a section.
+    pub fn window_keys_of(&self, row: usize) -> &[u64] {
+        let sections = self.window_key.len().checked_div(self.rows).unwrap_or(0);
+        &self.window_key[row * sections..(row + 1) * sections]
     }
 
     /// The id of example `row`, empty without an id column.

@@ -1,7 +1,7 @@
 //! Online learning on streams: records in, predictions and a model out.
 //!
 //! ```text
-//! source -> parser -> transform -> encoder  ==>  online, scaler, batcher -> learner -> metric -> sink
+//! source -> parser -> transform -> encoder  ==>  online, window, scaler, batcher -> learner -> metric -> sink
 //! (------- N ingest threads, stateless -----)     (-------- engine: one thread owns all state --------)
 //! ```
 //!
@@ -41,6 +41,8 @@ pub mod event_time;
 pub mod scaler;
 
 pub mod online;
+
+pub mod window;
 
 pub mod join;
 

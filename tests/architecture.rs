@@ -12,7 +12,7 @@ const LEVELS: [&[&str]; 16] = [
     &["snapshot"],
     &["record", "examples", "schema", "timestamp"],
     &["source", "parser", "transform", "encoder"],
-    &["event_time", "scaler", "online"],
+    &["event_time", "scaler", "online", "window"],
     &["join"],
     &["batcher"],
     &["learner", "metric"],

@@ -15,6 +15,7 @@
 //! | `numbers` | where asked for: by column that is not standardised `count`, `sum`, `low`, `high` |
 //! | `categories` | where asked for: by imputed column `len`, `most`; of all of them `hash`, `count` |
 //! | `quantiles` | where asked for: by column `count`, `levels`; by level `len`, `second`; of all of them `values` |
+//! | `windows` | where asked for: by section `N.keys` (hash, latest record, clock), `N.lengths`, `N.buckets`, `N.label_lengths`, `N.label_buckets`, `N.distinct`, `N.totals` |
 //! | `labels` | `settled`: how negatives are written, the first record that told it, the first 1 |
 //! | `micro_batch` | the records that wait: `rows`, `dense`, `row_start`, `hash`, `value`, `label`, `weight`, `record`, `id`, `id_end` |
 //! | `model` | `shape`, `steps`, `bias`, `dense_a`, `dense_b`; of the table only what has been touched: `table`, `touched` (a bit each) |

@@ -15,6 +15,7 @@ use crate::online::Online;
 use crate::scaler::Scaler;
 use crate::sink::model::{self, SavedModel};
 use crate::sink::tensors::{Read, format_of};
+use crate::window::Windows;
 
 /// A file that was opened.
 #[derive(Debug)]
@@ -99,6 +100,10 @@ impl Checkpoint {
         if let Some(mut online) = Online::new(schema) {
             self.state.restore(&mut online)?;
             scales.extend(online.arrays());
+        }
+        if let Some(mut windows) = Windows::new(schema) {
+            self.state.restore(&mut windows)?;
+            scales.extend(windows.arrays());
         }
         // Columns are structs of text and numbers: JSON can hold them all.
         let columns = serde_json::to_value(schema).unwrap_or_default();

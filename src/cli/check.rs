@@ -12,7 +12,7 @@ use crate::examples::LabelToken;
 use crate::online::Online;
 use crate::pipeline::preview::{self, First, Preview};
 use crate::report::number::count;
-use crate::schema::Schema;
+use crate::schema::{Made, Schema};
 
 /// Options of `tidemill check`.
 #[derive(Debug, Args)]
@@ -66,7 +66,9 @@ fn text(preview: &Preview, hash_bits: u32) -> String {
         let (record, reason) = (u64::from(rejected.number) + 1, rejected.reason);
         let _ = writeln!(text, "rejected    record {record}: {}{column}; {}", reason.name(), reason.advice());
     }
-    preview.first.iter().for_each(|first| record(first, hash_bits, &mut text));
+    let made_later = preview.schema.dense_row().into_iter().filter(|dense| dense.from == Made::Window);
+    let made_later: Vec<_> = made_later.map(|dense| dense.name).collect();
+    preview.first.iter().for_each(|first| record(first, &made_later, hash_bits, &mut text));
     text
 }
 
@@ -80,14 +82,14 @@ fn made(schema: &Schema) -> String {
     if transforms + features > 0 {
         let _ = writeln!(text, "made by     {transforms} [[transform]] and {features} [[feature]] sections");
     }
-    if Online::new(schema).is_some() {
-        let words = "duplicates, samples, scales, imputed values and quantiles follow from the records before";
+    if Online::new(schema).is_some() || schema.windows().next().is_some() {
+        let words = "duplicates, samples, scales, imputed values, quantiles and windows follow from the records before";
         let _ = writeln!(text, "not shown   {words}");
     }
     text
 }
 
-fn record(first: &First, hash_bits: u32, text: &mut String) {
+fn record(first: &First, made_later: &[String], hash_bits: u32, text: &mut String) {
     let label = match first.label {
         LabelToken::Missing => "none",
         LabelToken::One | LabelToken::True => "1",
@@ -103,8 +105,11 @@ fn record(first: &First, hash_bits: u32, text: &mut String) {
     text.push('\n');
     let features = &first.features;
     for (name, value) in features.dense.iter().take(MOST) {
-        let value = if value.is_nan() { "missing".into() } else { value.to_string() };
-        let _ = writeln!(text, "    {name} = {value}, before it is standardised");
+        let _ = match value.is_nan() {
+            _ if made_later.contains(name) => writeln!(text, "    {name} follows from the records before"),
+            true => writeln!(text, "    {name} = missing, before it is standardised"),
+            false => writeln!(text, "    {name} = {value}, before it is standardised"),
+        };
     }
     for feature in features.hashed.iter().take(MOST) {
         let slot = feature.hash & ((1u64 << hash_bits) - 1) as u32;

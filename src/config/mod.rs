@@ -20,7 +20,7 @@ use crate::encoder::label::LabelRule;
 use crate::error::{Error, Result};
 use crate::learner::device::DeviceChoice;
 use crate::learner::{MAX_HASH_BITS, Optimizer, Penalty, Settings, Update};
-use crate::schema::{Format, Step};
+use crate::schema::{Feature, Format, Step};
 use crate::source::{Input, names};
 pub use checkpoint::{Checkpointing, Every};
 pub use event_time::EventTime;
@@ -255,7 +255,10 @@ impl Plan {
     /// Whether the event time is read: where it is named, or something asks for it.
     fn needs_time(&self) -> bool {
         let options = &self.options;
-        options.source.time.is_some() || self.event_time.is_some() || options.transform.iter().any(Step::needs_time)
+        options.source.time.is_some()
+            || self.event_time.is_some()
+            || options.transform.iter().any(Step::needs_time)
+            || options.feature.iter().any(Feature::needs_time)
     }
 
     /// What the user said about columns.

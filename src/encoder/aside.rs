@@ -1,5 +1,5 @@
 //! What is set aside for the engine's transforms: takes records, gives keys of those that come again, event times, numbers
-//! whose quantiles are features, and categories whose missing values are imputed. Never looks at a label, and remembers
+//! whose quantiles are features, categories whose missing values are imputed, and the keys and values of windows. Never looks at a label, and remembers
 //! nothing.
 
 use twox_hash::XxHash3_64;
@@ -9,6 +9,7 @@ use super::hash::hashed;
 use crate::examples::Examples;
 use crate::record::{Reason, Records};
 use crate::schema::step::Impute;
+use crate::schema::window::{Aggregate, Window};
 use crate::schema::{Hashing, Role, Schema};
 use crate::timestamp::Form;
 
@@ -22,6 +23,9 @@ pub(super) struct Aside {
     measured: Vec<usize>,
     /// Places among the texts, and the seeds of their values.
     categories: Vec<(usize, u32)>,
+    windows: Vec<Looked>,
+    /// Whether a time that is none counts as missing: where nothing is learned, it does no harm.
+    is_lenient: bool,
     hashing: Hashing,
     texts: usize,
     stride: usize,
@@ -53,6 +57,28 @@ impl TimeField {
     }
 }
 
+/// What a section of windows looks at.
+#[derive(Debug, Clone)]
+struct Looked {
+    key: Vec<Field>,
+    /// Place among the numbers.
+    value: Option<usize>,
+    /// Whose different values are counted.
+    hash: Option<Field>,
+}
+
+impl Looked {
+    fn new(window: &Window, schema: &Schema) -> Self {
+        let column = window.column.as_ref();
+        let is_counted = window.makes(|what| what == Aggregate::Distinct);
+        Self {
+            key: window.key.iter().filter_map(|name| field(schema, name)).collect(),
+            value: column.and_then(|name| schema.place(Role::Numeric, name)),
+            hash: column.filter(|_| is_counted).and_then(|name| field(schema, name)),
+        }
+    }
+}
+
 /// A part of a key: a place among the fields of a role.
 #[derive(Debug, Clone, Copy)]
 enum Field {
@@ -65,46 +91,53 @@ impl Aside {
     /// `None` where nothing is asked for.
     pub(super) fn new(schema: &Schema) -> Option<Self> {
         let key = schema.deduplicate().map_or(&[][..], |section| &section.key);
-        let field = |name: &String| match (schema.place(Role::Numeric, name), schema.place(Role::Categorical, name)) {
-            (Some(place), _) => Some(Field::Number(place)),
-            (_, Some(place)) => Some(Field::Text(place)),
-            _ => schema.place(Role::Id, name).map(|_| Field::Id),
-        };
         let category =
             |name: &str| Some((schema.place(Role::Categorical, name)?, hashed(name.as_bytes(), 0, schema.hashing)));
         let measured = schema.quantiles().into_iter();
         let aside = Self {
-            key: key.iter().filter_map(field).collect(),
+            key: key.iter().filter_map(|name| field(schema, name)).collect(),
             time: TimeField::new(schema, schema.time.as_ref()),
             label_time: TimeField::new(schema, schema.label_time.as_ref()),
             measured: measured.filter_map(|(name, _)| schema.place(Role::Numeric, name)).collect(),
             categories: schema.imputed(Impute::MostFrequent).into_iter().filter_map(category).collect(),
+            windows: schema.windows().map(|window| Looked::new(window, schema)).collect(),
+            is_lenient: false,
             hashing: schema.hashing,
             texts: schema.of(Role::Categorical).count(),
             stride: schema.stride(),
         };
         let is_asked = !(aside.key.is_empty() && aside.measured.is_empty() && aside.categories.is_empty())
             || aside.time.is_some()
-            || aside.label_time.is_some();
+            || aside.label_time.is_some()
+            || !aside.windows.is_empty();
         is_asked.then_some(aside)
     }
 
-    /// The same without keys and times: nothing is left out where nothing is learned.
+    /// The same where nothing is learned: nothing comes again then, and times are for windows alone.
     pub(super) fn of_values(self) -> Self {
-        Self { key: Vec::new(), time: None, label_time: None, ..self }
+        let time = self.time.filter(|_| !self.windows.is_empty());
+        Self { key: Vec::new(), time, label_time: None, is_lenient: true, ..self }
+    }
+
+    /// The event time in a field; where nothing is learned, one that cannot be read is missing.
+    fn time_of<'a>(&self, field: &'a TimeField, text: &[u8]) -> Result<i64, Fault<'a>> {
+        match field.read(text) {
+            Err(_) if self.is_lenient => Ok(i64::MIN),
+            read => read,
+        }
     }
 
     /// Sets a record's values aside; a fault leaves nothing behind.
     pub(super) fn push(&self, records: &Records, row: usize, examples: &mut Examples) -> Result<(), Fault<'_>> {
         let text = |place: usize| records.text[row * self.texts + place].of(&records.chunk.bytes);
-        let of = |field: &TimeField| text(field.place);
-        let time = self.time.as_ref().map(|field| field.read(of(field))).transpose()?;
-        let label_time = self.label_time.as_ref().map(|field| field.read(of(field))).transpose()?;
+        let time = self.time.as_ref().map(|field| self.time_of(field, text(field.place))).transpose()?;
+        let label_time = self.label_time.as_ref().map(|field| field.read(text(field.place))).transpose()?;
         examples.time.extend(time);
         examples.label_time.extend(label_time);
         if !self.key.is_empty() {
-            examples.key.push(self.key(records, row));
+            examples.key.push(self.key(&self.key, records, row));
         }
+        self.windows.iter().for_each(|looked| self.push_window(looked, records, row, examples));
         examples.measured.extend(self.measured.iter().map(|place| records.numeric[row * self.stride + place]));
         for &(place, seed) in &self.categories {
             let value = text(place);
@@ -113,14 +146,38 @@ impl Aside {
         Ok(())
     }
 
+    fn push_window(&self, looked: &Looked, records: &Records, row: usize, examples: &mut Examples) {
+        let number = |place: usize| records.numeric[row * self.stride + place];
+        examples.window_key.push(self.key_or_none(&looked.key, records, row));
+        examples.window_value.push(looked.value.map_or(f32::NAN, number));
+        let hash = looked.hash.as_ref().map_or(0, |field| self.key_or_none(std::slice::from_ref(field), records, row));
+        examples.window_hash.push(hash);
+    }
+
+    /// The hash of a key; 0 where one of its fields is missing.
+    fn key_or_none(&self, key: &[Field], records: &Records, row: usize) -> u64 {
+        let is_missing = |field: &Field| match *field {
+            Field::Number(place) => records.numeric[row * self.stride + place].is_nan(),
+            Field::Text(place) => records.text[row * self.texts + place].len == 0,
+            Field::Id => records.id.get(row).is_none_or(|id| id.len == 0),
+        };
+        match key {
+            _ if key.is_empty() || key.iter().any(is_missing) => 0,
+            &[Field::Text(place)] => {
+                XxHash3_64::oneshot(records.text[row * self.texts + place].of(&records.chunk.bytes)).max(1)
+            }
+            key => self.key(key, records, row).max(1),
+        }
+    }
+
     /// Each text is preceded by its length, so that no two keys are written alike; all missing numbers are one.
-    fn key(&self, records: &Records, row: usize) -> u64 {
+    fn key(&self, key: &[Field], records: &Records, row: usize) -> u64 {
         let mut written = Vec::with_capacity(64);
         let mut put = |text: &[u8]| {
             written.extend_from_slice(&(text.len() as u64).to_le_bytes());
             written.extend_from_slice(text);
         };
-        for &field in &self.key {
+        for &field in key {
             match field {
                 Field::Number(place) => put(&bits_of(records.numeric[row * self.stride + place]).to_le_bytes()),
                 Field::Text(place) => put(records.text[row * self.texts + place].of(&records.chunk.bytes)),
@@ -128,6 +185,14 @@ impl Aside {
             }
         }
         XxHash3_64::oneshot(&written)
+    }
+}
+
+fn field(schema: &Schema, name: &str) -> Option<Field> {
+    match (schema.place(Role::Numeric, name), schema.place(Role::Categorical, name)) {
+        (Some(place), _) => Some(Field::Number(place)),
+        (_, Some(place)) => Some(Field::Text(place)),
+        _ => schema.place(Role::Id, name).map(|_| Field::Id),
     }
 }
 
@@ -216,5 +281,29 @@ mod tests {
         assert_eq!(examples.category[..2], [of("t", "x"), None]);
         assert_eq!(examples.category[4..], [None, of("u", "y")]);
         assert_eq!(examples.hash[..1], [of("t", "x").unwrap()]);
+    }
+
+    #[test]
+    fn windows_get_a_key_where_all_of_its_fields_are_there_and_a_time_that_is_none_where_nothing_is_learned() {
+        let columns = ROLES.map(|(name, role)| Column { name: name.into(), role, log: false }).into();
+        let section = |key: &str| {
+            toml::from_str(&format!(
+                "kind = 'window'\nkey = {key}\nover = ['1h']\ncolumn = 'n'\nmake = ['mean', 'distinct']"
+            ))
+        };
+        let features = ["['t', 'u']", "['id']"].map(|key| section(key).unwrap()).into();
+        let schema = Schema { columns, format: Format::Tsv, features, time: Some("when".into()), ..Schema::default() };
+        schema.check_features().unwrap();
+        let (mut records, mut examples) = (Records::default(), Examples::default());
+        let text = b"1\t1.5\tx\ty\t\ta\n0\t\txy\t\tsoon\ta\n0\t1.5\tx\ty\t5\tb\n";
+        Parser::new(schema.clone()).parse(Chunk::of(text), &mut records).unwrap();
+        Encoder::new(&schema, LabelRule::Inferred).lenient(true).encode(&mut records, &mut examples);
+        let [first, second, third] = [0, 1, 2].map(|row| examples.window_keys_of(row));
+        assert!(first[0] != 0 && second[0] == 0 && first[0] == third[0], "{first:?} {second:?} {third:?}");
+        assert!(first[1] != 0 && first[1] == second[1] && first[1] != third[1]);
+        assert_eq!((examples.window_value[0], examples.window_value[2].is_nan()), (1.5, true));
+        assert_eq!((examples.window_hash[0], examples.window_hash[2]), (examples.window_hash[5], 0));
+        assert_eq!(examples.time, [i64::MIN, i64::MIN, 5_000_000]);
+        assert!(examples.dense[2..4].iter().all(|x| x.is_nan()));
     }
 }

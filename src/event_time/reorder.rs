@@ -146,6 +146,9 @@ impl Snapshot for Reorder {
         to.put("weight", &rows.weight);
         to.put("key", &rows.key);
         to.put("measured", &rows.measured);
+        to.put("window_key", &rows.window_key);
+        to.put("window_value", &rows.window_value);
+        to.put("window_hash", &rows.window_hash);
         // A missing category is one more than a hash can be.
         to.put("category", &rows.category.iter().map(|&of| of.map_or(u64::MAX, u64::from)).collect::<Vec<_>>());
         for (name, text, ends) in [
@@ -180,6 +183,9 @@ impl Snapshot for Reorder {
         rows.weight = widths(from, from.get("weight")?, held)?;
         rows.key = widths(from, from.get("key")?, held)?;
         rows.measured = widths(from, from.get("measured")?, held)?;
+        rows.window_key = widths(from, from.get("window_key")?, held)?;
+        rows.window_value = widths(from, from.get("window_value")?, held)?;
+        rows.window_hash = widths(from, from.get("window_hash")?, held)?;
         let category: Vec<u64> = widths(from, from.get("category")?, held)?;
         rows.category = category.iter().map(|&of| u32::try_from(of).ok()).collect();
         (rows.id, rows.id_end) = texts(from, "id", held)?;

@@ -46,6 +46,8 @@ pub struct Sifted {
     pub sampled_out: u64,
     /// Keys that had to be forgotten before their time.
     pub forgotten: u64,
+    /// The rows of those negatives.
+    pub passed: Vec<usize>,
 }
 
 impl Sifted {
@@ -123,6 +125,7 @@ impl Online {
                 sifted.duplicates += 1;
             } else if sample.as_ref().is_some_and(|sample| !sample.keeps(examples.label[row], record)) {
                 sifted.sampled_out += 1;
+                sifted.passed.push(row);
             } else {
                 sifted.keep(row);
             }

@@ -40,6 +40,7 @@ use crate::online::Online;
 use crate::scaler::Scaler;
 use crate::schema::{Role, Schema};
 use crate::source::Input;
+use crate::window::{self, Windows};
 use checkpoints::with_what_is_kept;
 use outlet::Outlet;
 use passes::{LaterPass, LaterPasses};
@@ -82,8 +83,10 @@ pub struct Outcome {
     pub names: Option<Known>,
     /// The running scales after the last record.
     pub scaler: Scaler,
-    /// What predicting needs of the online transforms, as named arrays.
+    /// What predicting needs of the online transforms and of windows, as named arrays.
     pub online: Vec<(String, Vec<f64>)>,
+    /// How much the windows remember, where there are any.
+    pub windows: Option<window::Size>,
     /// The columns.
     pub schema: Schema,
     /// The columns whose role was inferred.
@@ -168,7 +171,8 @@ fn run_on(
         names: engine.dictionary().known(&model),
         model,
         scaler: engine.scaler().clone(),
-        online: engine.online().map(Online::arrays).unwrap_or_default(),
+        online: state_of(&engine),
+        windows: engine.windows().map(Windows::size),
         waiting: engine.waiting() as u64,
         schema,
         inferred,
@@ -184,6 +188,12 @@ fn run_on(
         end: ended.end,
         checkpoint: ended.checkpoint,
     })
+}
+
+/// What predicting needs beside the model and the scales.
+fn state_of(engine: &Engine) -> Vec<(String, Vec<f64>)> {
+    let online = engine.online().map(Online::arrays).unwrap_or_default();
+    [online, engine.windows().map(Windows::arrays).unwrap_or_default()].concat()
 }
 
 /// The error of a run that can be gone on with, with how.

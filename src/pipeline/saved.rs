@@ -61,6 +61,11 @@ pub(super) fn damaged_scales() -> Error {
     damaged("scales")
 }
 
+/// A model file whose windows are not those of its features.
+pub(super) fn damaged_windows() -> Error {
+    damaged("windows")
+}
+
 /// What predicting with a model file needs, and training it on.
 ///
 /// # Errors

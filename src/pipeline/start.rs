@@ -19,6 +19,7 @@ use crate::scaler::Scaler;
 use crate::schema::{Feature, Role, Schema};
 use crate::source::chunker::Eager;
 use crate::source::{self, Reading, Source};
+use crate::window::Windows;
 
 /// A model to predict with, or to train on.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ pub struct Saved {
     pub model: Model,
     /// Its scales, which stand still when predicting.
     pub scaler: Scaler,
-    /// The state of its online transforms, as named arrays.
+    /// The state of its online transforms and of its windows, as named arrays.
     pub online: Vec<(String, Vec<f64>)>,
     /// The columns it learned from.
     pub schema: Schema,
@@ -109,6 +110,10 @@ pub(super) fn prepare_on(plan: &Plan, saved: Option<Saved>, stop: &Stop, open: O
         (Some(online), Some(saved)) => Some(online.with_arrays(&saved.online).ok_or_else(saved::damaged_scales)?),
         (online, _) => online,
     };
+    let windows = match (Windows::new(&schema), &saved) {
+        (Some(windows), Some(saved)) => Some(windows.with_arrays(&saved.online).ok_or_else(saved::damaged_windows)?),
+        (windows, _) => windows,
+    };
     let (model, scaler) = match saved {
         Some(saved) => reordered(saved, &schema),
         None => {
@@ -127,7 +132,8 @@ pub(super) fn prepare_on(plan: &Plan, saved: Option<Saved>, stop: &Stop, open: O
     let can_leave = !plan.names && !frozen && !adds && Feature::are_any_pairs(&schema.features);
     let pairs = if can_leave { Pairs::Welcome } else { Pairs::Made };
     let opened = open(Job { model, settings, features, pairs })?;
-    let batcher = Batcher::new(settings.batch, schema.dense_stride(), scaler, !frozen).with(online);
+    let batcher =
+        Batcher::new(settings.batch, schema.dense_stride(), scaler, !frozen).with(online).with_windows(windows);
     let (update, batch) = learned.unwrap_or((settings.update, settings.batch));
     let settings = Settings { update, batch, ..settings };
     Ok(Prepared { source, head, schema, inferred, settings, first_version, opened, batcher })
@@ -158,7 +164,9 @@ pub fn prepare_again(plan: &Plan, checkpoint: &Checkpoint, stop: &Stop) -> Resul
     Ok(Prepared {
         source,
         head: None,
-        batcher: Batcher::new(header.settings.batch, schema.dense_stride(), scaler, true).with(Online::new(&schema)),
+        batcher: Batcher::new(header.settings.batch, schema.dense_stride(), scaler, true)
+            .with(Online::new(&schema))
+            .with_windows(Windows::new(&schema)),
         schema,
         inferred: header.inferred.clone(),
         settings: header.settings,

@@ -10,6 +10,7 @@ use crate::report::verdict::verdict;
 use crate::schema::Role;
 use crate::sink;
 use crate::sink::summary::{StageTime, Summary};
+use crate::window;
 
 /// Features that are shown by name, of the largest weights and of the most frequent ones.
 const SHOWN: usize = 10;
@@ -34,6 +35,7 @@ pub fn of(plan: &Plan, outcome: &Outcome) -> Summary {
         rejected_by_reason: counts.by_reason.iter().map(|(reason, &count)| (reason.name(), count)).collect(),
         threads: plan.threads as u64,
         inferred_columns: roles(&outcome.inferred),
+        windows: outcome.windows.map(windows),
         later_passes: outcome.later.all.iter().map(later_pass).collect(),
         features: outcome.names.as_ref().map(|names| Shown::of(names, &outcome.model, SHOWN)),
         ..Summary::new(&outcome.settings, &outcome.metrics)
@@ -49,6 +51,7 @@ pub fn of(plan: &Plan, outcome: &Outcome) -> Summary {
             count(counts.forgotten)
         ));
     }
+    summary.warnings.extend(of_windows(outcome));
     if counts.filtered > 0 && counts.filtered + counts.rejected == counts.records {
         summary
             .warnings
@@ -69,6 +72,21 @@ pub fn of(plan: &Plan, outcome: &Outcome) -> Summary {
     }
     summary.warnings.extend(of_later_passes(plan, outcome));
     summary.timed(outcome.elapsed.as_secs_f64(), counts.bytes)
+}
+
+/// Keys of windows that there was no room for.
+fn of_windows(outcome: &Outcome) -> Option<String> {
+    let evicted = outcome.windows.map(|size| size.evicted).filter(|&evicted| evicted > 0)?;
+    Some(format!(
+        "{} keys of windows were forgotten before their time, so their numbers began anew; a larger most in the section \
+         keeps more",
+        count(evicted)
+    ))
+}
+
+fn windows(size: window::Size) -> sink::summary::Windows {
+    let window::Size { keys, bytes, evicted, expired } = size;
+    sink::summary::Windows { keys, bytes, evicted, expired }
 }
 
 fn later_pass(later: &LaterPass) -> sink::summary::LaterPass {

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use super::number::{NOT_AVAILABLE, bytes, count, duration, figure, percent, quantity};
 use super::verdict::{is_short, verdict};
 use crate::learner::Update;
-use crate::sink::summary::{LaterPass, Summary};
+use crate::sink::summary::{LaterPass, Summary, Windows};
 
 /// Later passes that are shown.
 const MOST_PASSES: usize = 5;
@@ -103,6 +103,16 @@ fn setup(s: &Summary) -> String {
         &mut text,
         format_args!("device      {}{why}\n", if s.device.is_empty() { NOT_AVAILABLE } else { &s.device }),
     );
+    if let Some(Windows { keys, bytes: size, evicted, expired }) = s.windows {
+        let [keys, expired, evicted] = [keys, expired, evicted].map(count);
+        let size = bytes(size as f64);
+        append(
+            &mut text,
+            format_args!(
+                "windows     {keys} keys in {size}, {expired} left every window, {evicted} for want of room\n"
+            ),
+        );
+    }
     text
 }
 

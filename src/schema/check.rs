@@ -38,11 +38,22 @@ impl Schema {
         let (names, mut known) = (self.dense_names(), HashSet::new());
         match names.iter().find(|name| !known.insert(*name)) {
             Some(name) if !self.features.is_empty() => Err(Error::usage(format!(
-                "two numbers would be called \"{name}\": take one of the sections with kind = \"polynomial\" or \
-                 \"time\" that make them out, or rename the column"
+                "two numbers would be called \"{name}\": take one of the sections with kind = \"polynomial\", \"time\" or \
+                 \"window\" that make them out, or rename the column"
             ))),
             _ => Ok(()),
         }
+    }
+
+    /// Sees to it that windows can be made of the columns, which of another input than the model's may lack some.
+    ///
+    /// # Errors
+    /// As [`Schema::check_features`].
+    pub fn check_windows(&self) -> Result<()> {
+        let sections = self.features.iter().enumerate().map(|(at, feature)| (at + 1, feature));
+        let is_window = |feature: &Feature| matches!(feature, Feature::Window(_));
+        let mut windows = sections.filter(|(_, feature)| is_window(feature));
+        windows.try_for_each(|(number, feature)| Section { number, feature, schema: self }.check_columns())
     }
 
     /// The namespaces of hashed features: columns that stay categories, and what features say.
@@ -75,8 +86,10 @@ impl Section<'_> {
     }
 
     fn check_columns(&self) -> Result<()> {
-        if let Feature::Cross { .. } = self.feature {
-            return Ok(());
+        match self.feature {
+            Feature::Cross { .. } => return Ok(()),
+            Feature::Window(window) => return window.check(self.schema).map_err(|what| self.fault(what)),
+            _ => {}
         }
         let columns = self.feature.columns();
         self.must(!columns.is_empty(), "has no columns: write columns = [\"...\"]")?;
@@ -147,7 +160,7 @@ impl Section<'_> {
                 );
                 self.must(products <= MAX_PRODUCTS, advice)
             }
-            Feature::Hash { .. } => Ok(()),
+            Feature::Hash { .. } | Feature::Window(_) => Ok(()),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The numbers that the learner gets: takes the columns and features of a schema, gives the dense row, place by place.
 //!
-//! First the numeric columns whose place nothing has taken, in their order, then products and cycles in the order of the
-//! features. Without features that is the row as it is parsed. Never computes a number.
+//! First the numeric columns whose place nothing has taken, in their order, then products, cycles and windows in the order of
+//! the features. Without features that is the row as it is parsed. Never computes a number.
 
 use super::feature::{Feature, Part};
 use super::{Column, Role, Schema, stride};
@@ -31,6 +31,8 @@ pub enum Made {
         /// Whether it is the cosine rather than the sine.
         is_cosine: bool,
     },
+    /// What a window tells, which is not known before records stand in order.
+    Window,
 }
 
 impl Schema {
@@ -55,6 +57,9 @@ impl Schema {
                 }
                 Feature::Time { columns, parts, .. } => {
                     row.extend(columns.iter().flat_map(|column| self.cycles(column, parts)));
+                }
+                Feature::Window(window) => {
+                    row.extend(window.made().into_iter().map(|made| Dense { name: made.name, from: Made::Window }));
                 }
                 _ => {}
             }

@@ -8,6 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Role;
+use super::window::Window;
 
 /// Features made of some columns.
 ///
@@ -136,6 +137,8 @@ pub enum Feature {
         #[serde(default)]
         interaction_only: bool,
     },
+    /// What the records before with the same key tell, as further numbers. They are made where records stand in order.
+    Window(Window),
 }
 
 /// What a value that was not declared becomes.
@@ -202,7 +205,7 @@ impl Feature {
         matches!(crosses[..], [[pair]] if *pair == [":", ":"]) && !features.iter().any(is_behind)
     }
 
-    /// The columns that it is made of; none for a cross, which is made of namespaces.
+    /// The columns that it is made of, of a window those of its key; none for a cross, which is made of namespaces.
     pub fn columns(&self) -> &[String] {
         match self {
             Self::Hash { columns, .. }
@@ -213,6 +216,7 @@ impl Feature {
             | Self::List { columns, .. }
             | Self::Time { columns, .. }
             | Self::Polynomial { columns, .. } => columns,
+            Self::Window(window) => &window.key,
             Self::Cross { .. } => &[],
         }
     }
@@ -229,6 +233,7 @@ impl Feature {
             Self::Time { .. } => "time",
             Self::Cross { .. } => "cross",
             Self::Polynomial { .. } => "polynomial",
+            Self::Window(_) => "window",
         }
     }
 
@@ -239,13 +244,16 @@ impl Feature {
                 Some(Role::Categorical)
             }
             Self::Buckets { .. } | Self::Quantiles { .. } | Self::Polynomial { .. } => Some(Role::Numeric),
-            Self::Hash { .. } | Self::Cross { .. } => None,
+            Self::Hash { .. } | Self::Cross { .. } | Self::Window(_) => None,
         }
     }
 
     /// How it needs this column to be read, where it is made of it and that matters.
     pub fn role_of(&self, column: &str) -> Option<Role> {
-        self.role().filter(|_| self.names(column))
+        match self {
+            Self::Window(window) => window.role_of(column),
+            _ => self.role().filter(|_| self.names(column)),
+        }
     }
 
     /// Whether it is made of this column.
@@ -263,8 +271,14 @@ impl Feature {
             | Self::Tokens { keep, .. }
             | Self::List { keep, .. }
             | Self::Time { keep, .. } => Some(*keep),
+            Self::Window(window) => Some(false).filter(|_| !window.keep),
             Self::Cross { .. } | Self::Polynomial { .. } => None,
         }
+    }
+
+    /// Whether it needs the event time of records.
+    pub fn needs_time(&self) -> bool {
+        matches!(self, Self::Window(_))
     }
 
     /// The namespaces of the hashed features that it makes of one of its columns; of those that come later, none.
@@ -278,7 +292,7 @@ impl Feature {
             Self::Time { parts, .. } => {
                 parts.iter().filter(|part| !part.is_cyclic()).map(|part| part_namespace(column, *part)).collect()
             }
-            Self::Quantiles { .. } | Self::Cross { .. } | Self::Polynomial { .. } => Vec::new(),
+            Self::Quantiles { .. } | Self::Cross { .. } | Self::Polynomial { .. } | Self::Window(_) => Vec::new(),
         }
     }
 }
@@ -312,7 +326,7 @@ fn semicolon() -> String {
 mod tests {
     use super::*;
 
-    const SECTIONS: [&str; 9] = [
+    const SECTIONS: [&str; 10] = [
         "kind = 'hash'\ncolumns = ['a']\nnamespace = 'n'\nkeep = true",
         "kind = 'one-hot'\ncolumns = ['a']\nvalues = ['x']\nunseen = 'reject'",
         "kind = 'buckets'\ncolumns = ['a']\nboundaries = [1, 2.5]",
@@ -323,6 +337,8 @@ mod tests {
          'weekday-cyclic', 'month-cyclic']",
         "kind = 'cross'\nof = [['a', 'b'], [':', ':']]",
         "kind = 'polynomial'\ncolumns = ['a', 'b']\ndegree = 3\ninteraction-only = true",
+        "kind = 'window'\nkey = ['a', 'b']\nover = ['1d', '90s']\ncolumn = 'c'\nmake = ['since-last', 'mean', 'rate']\n\
+         log = false\nprior = 2.5\nbuckets = 4\nmost = 10\nkeep = false",
     ];
 
     #[test]

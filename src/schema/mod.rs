@@ -1,14 +1,15 @@
 //! What the columns of a stream are and what each is for. Plain data, shared by the parser and the encoder.
 //!
 //! Siblings: [`step`] (a transform of columns, as a job file writes it), [`feature`] (what is made of columns), `dense`
-//! (which numbers the learner gets), `check` (whether features fit the columns) and `online` (which transforms are the
-//! engine's, and whether they fit).
+//! (which numbers the learner gets), `check` (whether features fit the columns), [`window`] (windows of keys) and `online`
+//! (which transforms are the engine's, and whether they fit).
 
 mod check;
 mod dense;
 pub mod feature;
 mod online;
 pub mod step;
+pub mod window;
 
 use serde::{Deserialize, Serialize};
 

@@ -101,11 +101,26 @@ pub struct Summary {
     /// The passes over records that had been learned before; no other figure counts them, but for `updates` and
     /// `model_version`.
     pub later_passes: Vec<LaterPass>,
+    /// How much windows of keys remember; null where the job has none.
+    pub windows: Option<Windows>,
     /// What the reader of the figures should know.
     pub warnings: Vec<String>,
     /// Whether nothing was to be learned: the settings are then those by which the model has learned.
     #[serde(skip)]
     pub frozen: bool,
+}
+
+/// How much the windows of a job remember behind its last record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Windows {
+    /// Keys, those of each section counted by themselves.
+    pub keys: u64,
+    /// Bytes of memory, about.
+    pub bytes: u64,
+    /// Keys that were forgotten for want of room, since the model began.
+    pub evicted: u64,
+    /// Keys of which nothing lay in a window any more.
+    pub expired: u64,
 }
 
 /// A pass over records that had been learned before.
@@ -224,6 +239,7 @@ impl Summary {
             inferred_columns: Vec::new(),
             features: None,
             later_passes: Vec::new(),
+            windows: None,
             warnings: warnings(metrics, settings),
             frozen: settings.frozen,
         }
@@ -341,7 +357,7 @@ pub(crate) mod tests {
                         best_constant_log_loss elapsed_s records_per_s bytes_per_s device update batch bottleneck \
                         stages auc_error predicted_over_observed best_possible_log_loss rejected_by_reason \
                         filtered duplicates sampled_out device_reason optimizer learning_rate l1 l2 hash_bits threads \
-                        cores bytes inferred_columns features later_passes warnings";
+                        cores bytes inferred_columns features later_passes windows warnings";
         assert_eq!(keys, contract.split_whitespace().collect::<Vec<_>>());
         let stages: Vec<_> = json["stages"].as_object().unwrap().keys().collect();
         assert_eq!(stages, ["source", "ingest"]);

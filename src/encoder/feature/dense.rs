@@ -23,6 +23,8 @@ enum From {
     Column(usize),
     Product(usize, usize),
     Cycle(usize, Part, bool),
+    /// Filled in where records stand in order.
+    Later,
 }
 
 impl DenseRow {
@@ -41,6 +43,7 @@ impl DenseRow {
                 let time = times.iter().position(|time| time.0 == column)?;
                 Some(From::Cycle(time, part, is_cosine))
             }
+            Made::Window => Some(From::Later),
         };
         let places: Vec<_> = row.into_iter().filter_map(|dense| Some((from(dense.from)?, dense.name))).collect();
         Some(Self { stride: stride(places.len()), parsed, places })
@@ -65,6 +68,7 @@ impl DenseRow {
                 From::Cycle(at, part, is_cosine) => {
                     row.times[at].map_or(f32::NAN, |parts| time::coordinate(part, &parts, is_cosine))
                 }
+                From::Later => f32::NAN,
             });
         }
         dense.resize(end, f32::NAN);

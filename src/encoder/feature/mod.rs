@@ -293,10 +293,12 @@ fn kind_of(
             Kind::Tokens(tokens::Tokens::new(text?, ngrams, skips, characters, lowercase))
         }
         Feature::List { separator, .. } => Kind::List(list::List::new(text?, separator)),
-        // Quantiles are made where records stand in order.
-        Feature::Quantiles { .. } | Feature::Time { .. } | Feature::Cross { .. } | Feature::Polynomial { .. } => {
-            return None;
-        }
+        // Quantiles and windows are made where records stand in order.
+        Feature::Quantiles { .. }
+        | Feature::Time { .. }
+        | Feature::Cross { .. }
+        | Feature::Polynomial { .. }
+        | Feature::Window(_) => return None,
     })
 }
 

@@ -185,6 +185,7 @@ pub(super) fn of_model(plan: &Plan, model: &Schema, head: &Chunk) -> Result<Sche
         true => made::behind_those_of(model, &names, plan, schema, &input)?,
     };
     check_fit(model, &schema, &input, plan.settings.frozen)?;
+    schema.check_windows()?;
     if plan.settings.frozen {
         return Ok(schema);
     }
@@ -240,10 +241,12 @@ fn with_missing(mut names: Vec<String>, model: &Schema) -> Vec<String> {
     names
 }
 
-/// The features must be those of the model, in any order. The event time is asked for where records are learned.
+/// The features must be those of the model, in any order. The event time is asked for where records are learned, and where
+/// windows are filled in.
 fn check_fit(model: &Schema, schema: &Schema, input: &str, frozen: bool) -> Result<()> {
     let features = model.of(Role::Numeric).chain(model.of(Role::Categorical));
-    let is_needed = |column: &&Column| !frozen || model.time.as_ref() != Some(&column.name);
+    let needs_time = !frozen || model.windows().next().is_some();
+    let is_needed = |column: &&Column| needs_time || model.time.as_ref() != Some(&column.name);
     let lacks = |column: &&Column| is_needed(column) && !schema.columns.contains(column);
     let missing: Vec<_> = features.filter(lacks).map(|column| column.name.as_str()).collect();
     if missing.is_empty() {
