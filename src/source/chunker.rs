@@ -5,9 +5,11 @@
 //! with the line behind it: memory stays bounded and nothing is lost in silence.
 
 use std::io::{ErrorKind, Read};
+use std::sync::Arc;
 
 use super::CHUNK;
 use super::fingerprint::Fingerprint;
+use super::live::{Live, SILENT, UNWANTED};
 use super::split::boundary;
 use crate::error::{Error, Result};
 use crate::record::{Chunk, PADDING, Place, Reason, Rejected};
@@ -23,6 +25,9 @@ pub enum Eager {
     Never,
     /// From the second chunk on: the first is what columns are inferred from, and must not depend on how bytes arrive.
     AfterFirst,
+    /// From the second chunk on, and the first as soon as it is enough or nothing comes for a while: for input that may
+    /// never fill a chunk.
+    AfterPause,
     /// Always: nothing waits for more than it needs.
     Always,
 }
@@ -46,6 +51,9 @@ pub struct Chunker {
     failure: Option<Error>,
     /// Bytes of a chunk, about.
     size: usize,
+    /// What input that keeps coming is waited for with.
+    live: Option<Arc<dyn Live>>,
+    may_lack_header: bool,
 }
 
 impl Chunker {
@@ -63,7 +71,19 @@ impl Chunker {
             ended: false,
             failure: None,
             size: CHUNK,
+            live: None,
+            may_lack_header: false,
         }
+    }
+
+    /// Waits for input that keeps coming.
+    pub(super) fn live(self, live: Option<Arc<dyn Live>>) -> Self {
+        Self { live, ..self }
+    }
+
+    /// Of an input that may lack the header line.
+    pub(super) fn may_lack_header(self, may_lack_header: bool) -> Self {
+        Self { may_lack_header, ..self }
     }
 
     /// Goes on behind the first `offset` bytes, which have left this fingerprint; at 0, starts and keeps one.
@@ -131,11 +151,16 @@ impl Chunker {
                 Ok(0) => self.ended = true,
                 Ok(read) => {
                     len += read;
-                    if self.is_eager() {
+                    if self.is_eager() || self.is_enough(&bytes[..len], false) {
                         break;
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == SILENT && self.live.is_some() => {
+                    if self.is_enough(&bytes[..len], true) {
+                        break;
+                    }
+                }
                 Err(error) => self.failure = Some(self.unreadable(error)),
             }
         }
@@ -146,9 +171,15 @@ impl Chunker {
     pub fn is_eager(&self) -> bool {
         match self.eager {
             Eager::Never => false,
-            Eager::AfterFirst => !self.first,
+            Eager::AfterFirst | Eager::AfterPause => !self.first,
             Eager::Always => true,
         }
+    }
+
+    /// Whether the first chunk may end with `text`.
+    fn is_enough(&self, text: &[u8], silent: bool) -> bool {
+        let may_end = self.first && self.eager == Eager::AfterPause;
+        may_end && self.live.as_ref().is_some_and(|live| live.is_enough(text, silent))
     }
 
     /// Length of the whole records in `text`, and whether they hold a quote.
@@ -171,6 +202,7 @@ impl Chunker {
         chunk.len = cut;
         chunk.quoted = quoted;
         chunk.first = self.first;
+        chunk.may_lack_header = self.may_lack_header;
         // What the slow parser puts behind the text of a buffer must not stay there when it is used again.
         chunk.bytes.truncate(cut + PADDING);
         chunk.bytes.resize(cut + PADDING, 0);
@@ -243,6 +275,9 @@ impl Chunker {
 
     fn unreadable(&self, cause: std::io::Error) -> Error {
         let name = &self.name;
+        if cause.kind() == UNWANTED && self.live.is_some() {
+            return Error::new(crate::error::ErrorKind::Interrupted, format!("stopped while waiting for {name}"));
+        }
         let message = match cause.kind() {
             ErrorKind::UnexpectedEof => {
                 format!("{name} ends in the middle of its compressed data: it was cut short; get a whole copy")

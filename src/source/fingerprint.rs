@@ -16,6 +16,9 @@ pub(super) enum Fingerprint {
     Off,
     /// Of the last [`TAIL`] bytes: for files that can be read from any place.
     Tail,
+    /// The same, kept across chunks: for files that are read in small pieces, whose last bytes are soon the same as
+    /// another's.
+    Trail(Vec<u8>),
     /// Of every byte: for what has to be read again from its start.
     Whole(Box<Hasher>),
 }
@@ -28,8 +31,15 @@ impl Fingerprint {
 
     /// These bytes have gone by.
     pub fn pass(&mut self, bytes: &[u8]) {
-        if let Self::Whole(hasher) = self {
-            hasher.write(bytes);
+        match self {
+            Self::Off | Self::Tail => {}
+            Self::Trail(trail) => {
+                trail.extend_from_slice(&bytes[bytes.len().saturating_sub(TAIL)..]);
+                if trail.len() > 4 * TAIL {
+                    trail.drain(..trail.len() - TAIL);
+                }
+            }
+            Self::Whole(hasher) => hasher.write(bytes),
         }
     }
 
@@ -40,6 +50,10 @@ impl Fingerprint {
             Self::Off => (0, 0),
             Self::Tail => {
                 let tail = &text[text.len().saturating_sub(TAIL)..];
+                (tail.len() as u64, Hasher::oneshot(tail))
+            }
+            Self::Trail(trail) => {
+                let tail = &trail[trail.len().saturating_sub(TAIL)..];
                 (tail.len() as u64, Hasher::oneshot(tail))
             }
             Self::Whole(hasher) => (offset, hasher.finish()),

@@ -165,6 +165,7 @@ fn refuse_what_does_not_go(options: &Options) -> Result<()> {
             options.learner.passes.is_some_and(|passes| passes > 1),
             "promote a model's settings and `train` with them",
         ),
+        ("--max-delay", options.learner.max_delay.is_some(), "its learners wait for micro-batches that are full"),
         ("--warm-start", options.learner.warm_start.is_some(), "every learner of a sweep begins with nothing learned"),
     ];
     match named.into_iter().find(|(_, is_named, _)| *is_named) {

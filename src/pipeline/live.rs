@@ -1,0 +1,235 @@
+//! What a run's live inputs are waited for with: takes a plan, gives sources what they have not themselves, threads and a
+//! clock, for as long as the run lasts.
+//!
+//! Where columns have to be inferred, somebody has to notice that standard input pauses, and a read from a pipe cannot be
+//! called off: a thread reads, and passes on what it gets. The first chunk ends where all columns that it names have
+//! been given a role by the user, else where there is a record and nothing has come for [`SILENCE`].
+
+use std::io::Read;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+
+use super::background::in_background;
+use super::listen::Reception;
+use super::stop::{LOOK, Stop};
+use super::columns;
+use crate::config::Plan;
+use crate::error::Result;
+use crate::source::chunker::Eager;
+use crate::source::live::{Live, SILENT, UNWANTED};
+use crate::source::{Input, Living, open};
+
+/// How long nothing has to come before what has come is taken for the beginning of the stream.
+const SILENCE: Duration = Duration::from_millis(500);
+/// How long a file that has been read to its end is left alone.
+const MOMENT: Duration = Duration::from_millis(20);
+/// Pieces of text that may wait to be read.
+const WAITING: usize = 16;
+/// Bytes of a piece, at most, where whoever reads cuts them as they come.
+const PIECE: usize = 64 * 1024;
+
+/// Whether more is wanted: until a stop is asked for, or the run is over.
+#[derive(Clone)]
+pub(super) struct Wanted {
+    stop: Stop,
+    over: Receiver<()>,
+}
+
+impl Wanted {
+    /// Waits so long; `false` where nothing is wanted any more.
+    pub fn wait(&self, time: Duration) -> bool {
+        matches!(self.over.recv_timeout(time), Err(RecvTimeoutError::Timeout)) && !self.stop.is_requested()
+    }
+}
+
+/// A run's live inputs, which end with it.
+pub(super) struct LiveInputs {
+    surroundings: Arc<Surroundings>,
+    follows: bool,
+    /// What the user should know of them.
+    pub notes: Vec<String>,
+    /// Goes away with the run, by which all that waits ends.
+    running: Option<Sender<()>>,
+    /// Says that nobody listens any more.
+    closed: Option<Receiver<()>>,
+}
+
+impl LiveInputs {
+    /// Opens what has to be open before the first record; `None` where no input keeps coming.
+    ///
+    /// # Errors
+    /// An address that cannot be listened on.
+    pub fn open(plan: &Plan, stop: &Stop) -> Result<Option<Self>> {
+        if !plan.live.is_live() {
+            return Ok(None);
+        }
+        let (running, over) = bounded(0);
+        let wanted = Wanted { stop: stop.clone(), over };
+        let (mut notes, mut reception, mut closed) = (Vec::new(), None, None);
+        for input in &plan.inputs {
+            if let Input::Socket(address) = input {
+                let (open, name, ended) = Reception::open(address, plan, &wanted)?;
+                notes.push(format!("listening on {name}, until a signal (Ctrl-C) ends the run"));
+                (reception, closed) = (Some(open), Some(ended));
+            }
+        }
+        if let (true, Some(last)) = (plan.live.follows, plan.inputs.last()) {
+            notes.push(format!("following {}, until a signal (Ctrl-C) ends the run", last.name()));
+        }
+        let surroundings = Surroundings {
+            wanted,
+            plan: plan.clone(),
+            knows_columns: AtomicBool::new(false),
+            reception: Mutex::new(reception),
+        };
+        let (surroundings, follows) = (Arc::new(surroundings), plan.live.follows);
+        Ok(Some(Self { surroundings, follows, notes, running: Some(running), closed }))
+    }
+
+    /// What the source takes of it.
+    pub fn living(&self) -> Living {
+        Living { live: self.surroundings.clone(), follows: self.follows }
+    }
+
+    /// The columns are known: no chunk has to be more than it is.
+    pub fn know_columns(&self) {
+        self.surroundings.knows_columns.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for LiveInputs {
+    fn drop(&mut self) {
+        self.running = None;
+        if let Some(closed) = &self.closed {
+            let _ = closed.recv(); // it ends within a moment, and gives back what it has taken of the system
+        }
+    }
+}
+
+/// How chunks are handed on where columns are inferred.
+pub(super) fn eager(plan: &Plan) -> Eager {
+    if plan.live.is_live() { Eager::AfterPause } else { Eager::AfterFirst }
+}
+
+struct Surroundings {
+    wanted: Wanted,
+    plan: Plan,
+    knows_columns: AtomicBool,
+    reception: Mutex<Option<Reception>>,
+}
+
+impl Live for Surroundings {
+    fn wait(&self) -> bool {
+        self.wanted.wait(MOMENT)
+    }
+
+    fn text(&self, input: &Input) -> Result<Option<Box<dyn Read + Send>>> {
+        match input {
+            Input::Socket(_) => {
+                let reception = self.reception.lock().unwrap_or_else(PoisonError::into_inner).take();
+                Ok(reception.map(|reception| -> Box<dyn Read + Send> { Box::new(self.pieces(reception.lines)) }))
+            }
+            Input::Stdin if !self.knows_columns.load(Ordering::Relaxed) => {
+                Ok(Some(Box::new(self.pieces(pass_on(open::stdin)))))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn is_enough(&self, text: &[u8], silent: bool) -> bool {
+        let has_header = self.plan.format.has_quotes() && self.plan.options.source.columns.is_none();
+        let lines = memchr::memchr_iter(b'\n', text).take(2).count();
+        lines > 0
+            && (self.knows_columns.load(Ordering::Relaxed)
+                || silent && lines > usize::from(has_header)
+                || columns::are_all_named(&self.plan, text))
+    }
+}
+
+impl Surroundings {
+    fn pieces(&self, pieces: Receiver<Piece>) -> Pieces {
+        Pieces { pieces, piece: Vec::new(), read: 0, wanted: self.wanted.clone(), silent: Duration::ZERO }
+    }
+}
+
+/// Text as it has come, or why no more does.
+pub(super) type Piece = std::io::Result<Vec<u8>>;
+
+/// The channel of a text that is read elsewhere.
+pub(super) fn channel() -> (Sender<Piece>, Receiver<Piece>) {
+    bounded(WAITING)
+}
+
+/// Reads a text in a thread of its own.
+fn pass_on(open: impl FnOnce() -> Result<open::Text> + Send + 'static) -> Receiver<Piece> {
+    let (to_source, pieces) = channel();
+    let _ = in_background(move || {
+        let mut text = match open() {
+            Ok(text) => text.reader(),
+            Err(error) => return drop(to_source.send(Err(std::io::Error::other(error)))),
+        };
+        let mut buffer = vec![0; PIECE];
+        loop {
+            let piece = match text.read(&mut buffer) {
+                Ok(0) => return,
+                Err(cause) if cause.kind() == std::io::ErrorKind::Interrupted => continue,
+                read => read.map(|len| buffer[..len].to_vec()),
+            };
+            let is_last = piece.is_err();
+            if to_source.send(piece).is_err() || is_last {
+                return;
+            }
+        }
+    });
+    pieces
+}
+
+/// The other end of such a channel: a text that says when nothing comes.
+struct Pieces {
+    pieces: Receiver<Piece>,
+    piece: Vec<u8>,
+    /// Bytes of the piece that have been read.
+    read: usize,
+    wanted: Wanted,
+    /// Time since the last piece.
+    silent: Duration,
+}
+
+impl Pieces {
+    /// Waits for the next piece; `false` at the end.
+    fn next(&mut self) -> std::io::Result<bool> {
+        loop {
+            match self.pieces.recv_timeout(LOOK) {
+                Ok(piece) => {
+                    (self.piece, self.read, self.silent) = (piece?, 0, Duration::ZERO);
+                    return Ok(true);
+                }
+                Err(RecvTimeoutError::Disconnected) => return Ok(false),
+                Err(RecvTimeoutError::Timeout) if !self.wanted.wait(Duration::ZERO) => return Err(UNWANTED.into()),
+                Err(RecvTimeoutError::Timeout) => self.silent += LOOK,
+            }
+            if self.silent >= SILENCE {
+                self.silent = Duration::ZERO;
+                return Err(SILENT.into());
+            }
+        }
+    }
+}
+
+impl Read for Pieces {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        while self.read == self.piece.len() {
+            if !self.next()? {
+                return Ok(0);
+            }
+        }
+        let rest = &self.piece[self.read..];
+        let len = rest.len().min(buffer.len());
+        buffer[..len].copy_from_slice(&rest[..len]);
+        self.read += len;
+        Ok(len)
+    }
+}
