@@ -13,9 +13,9 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::background::in_background;
+use super::columns;
 use super::listen::Reception;
 use super::stop::{LOOK, Stop};
-use super::columns;
 use crate::config::Plan;
 use crate::error::Result;
 use crate::source::chunker::Eager;
@@ -207,8 +207,9 @@ impl Pieces {
                     (self.piece, self.read, self.silent) = (piece?, 0, Duration::ZERO);
                     return Ok(true);
                 }
+                // Those who send see the end of the run as well, and may have gone before.
+                Err(_) if !self.wanted.wait(Duration::ZERO) => return Err(UNWANTED.into()),
                 Err(RecvTimeoutError::Disconnected) => return Ok(false),
-                Err(RecvTimeoutError::Timeout) if !self.wanted.wait(Duration::ZERO) => return Err(UNWANTED.into()),
                 Err(RecvTimeoutError::Timeout) => self.silent += LOOK,
             }
             if self.silent >= SILENCE {

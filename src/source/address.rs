@@ -88,7 +88,9 @@ impl Listener {
             let advice = match cause.kind() {
                 ErrorKind::AddrInUse => "another program listens there: end that one, or name another address",
                 ErrorKind::AlreadyExists => "there is a file that is no socket: name another path",
-                ErrorKind::PermissionDenied => "there is no permission for it: name a port from 1024 on, or a path of yours",
+                ErrorKind::PermissionDenied => {
+                    "there is no permission for it: name a port from 1024 on, or a path of yours"
+                }
                 _ => "name an address of this machine, like 127.0.0.1:9000, or unix:/path/to.sock",
             };
             Error::input(format!("cannot listen on {name}: {advice}")).because(cause)

@@ -4,15 +4,16 @@
 //! while, and the new one from its start. A file that was cut short (a rotation by copying) is read from its start, and
 //! a path that is gone is waited for. Growing by more than was cut off between two looks cannot be told from growing.
 
+use std::cmp::Reverse;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::Input;
 use super::live::{Live, SILENT, UNWANTED};
 use super::open::{self, Text};
 use super::resume::check_tail;
-use super::Input;
 use crate::error::{Error, ErrorKind, Result};
 use crate::record::Place;
 
@@ -136,7 +137,8 @@ fn fitting(path: &Path, place: &Place) -> Option<(File, Option<u8>)> {
     (at == place.offset).then_some((file, byte))
 }
 
-/// The files beside a path that may have had it: those whose names begin with its name, the oldest first.
+/// The files beside a path that may have had it: those whose names begin with its name, the oldest first; of the same
+/// moment, the one that has been rotated more often.
 fn rotated(path: &Path) -> Vec<PathBuf> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -146,8 +148,12 @@ fn rotated(path: &Path) -> Vec<PathBuf> {
         rest.starts_with(['.', '-', '_']) && rest.ends_with(|c: char| c.is_ascii_digit())
     };
     let entries = fs::read_dir(folder).into_iter().flatten().flatten().filter(is_rotated);
-    let changed = |entry: fs::DirEntry| Some((entry.metadata().ok()?.modified().ok()?, entry.path()));
-    let mut found: Vec<_> = entries.filter_map(changed).collect();
+    let times = |path: &Path| path.extension().and_then(|times| times.to_string_lossy().parse::<u16>().ok());
+    let order = |entry: fs::DirEntry| {
+        let (changed, path) = (entry.metadata().ok()?.modified().ok()?, entry.path());
+        Some((changed, Reverse(times(&path)), path))
+    };
+    let mut found: Vec<_> = entries.filter_map(order).collect();
     found.sort();
-    found.into_iter().map(|(_, path)| path).collect()
+    found.into_iter().map(|(_, _, path)| path).collect()
 }

@@ -191,12 +191,7 @@ impl Source {
     ///
     /// # Errors
     /// Inputs that are not those that were read before.
-    pub fn resume(
-        inputs: Vec<Input>,
-        reading: Reading,
-        position: &Position,
-        living: Option<Living>,
-    ) -> Result<Self> {
+    pub fn resume(inputs: Vec<Input>, reading: Reading, position: &Position, living: Option<Living>) -> Result<Self> {
         let Some((&last, before)) = position.places.split_last() else {
             return Ok(Self::new(inputs, reading).living(living));
         };

@@ -109,7 +109,11 @@ fn open_text_at(text: Text, input: &Input, place: &Place, reading: Reading) -> R
 }
 
 /// The text behind a place, which must not lie in a line; `before` is the byte before it.
-pub(super) fn in_no_line(text: Box<dyn Read + Send>, before: Option<u8>, input: &Input) -> Result<Box<dyn Read + Send>> {
+pub(super) fn in_no_line(
+    text: Box<dyn Read + Send>,
+    before: Option<u8>,
+    input: &Input,
+) -> Result<Box<dyn Read + Send>> {
     match before {
         Some(byte) if byte != b'\n' => not_in_a_line(text, input),
         _ => Ok(text),
