@@ -178,3 +178,56 @@ impl Guest {
         if lines.is_empty() { Some(()) } else { self.room.to_source.send(Ok(lines)).ok() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::Stop;
+    use crossbeam_channel::bounded;
+
+    /// What comes of connections that send these texts, one after the other.
+    fn lines(format: Format, texts: &[&[u8]]) -> Vec<String> {
+        let (to_source, lines) = bounded(1000);
+        let (_running, wanted) = Wanted::until_over(Stop::default());
+        let header = (format == Format::Csv).then(Arc::default);
+        let room = Room { to_source, format, header, wanted };
+        for text in texts {
+            Guest::new(room.clone()).listen_to(Box::new(std::io::Cursor::new(text.to_vec())));
+        }
+        drop(room);
+        lines.iter().map(|piece| String::from_utf8(piece.unwrap()).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_header_is_handed_on_once_and_every_other_line_as_it_is() {
+        let texts: [&[u8]; 4] = [b"a,b\n1,2\n", b"a,b\r\n3,4", b"5,6\na,b\n", b""];
+        assert_eq!(lines(Format::Csv, &texts), ["a,b\n1,2\n", "3,4\n", "5,6\na,b\n"]);
+        assert_eq!(lines(Format::JsonL, &[b"{}\n", b"{}\n"]), ["{}\n", "{}\n"]);
+    }
+
+    #[test]
+    fn a_quoted_line_end_splits_no_record_and_an_open_quote_swallows_no_other_connection() {
+        let long = format!("1,\"{}\n", "x,\n".repeat(20_000));
+        let texts: [&[u8]; 3] = [b"a,b\n", long.as_bytes(), b"1,\"two\nlines\"\n"];
+        let got = lines(Format::Csv, &texts);
+        assert_eq!((got.len(), got[1].ends_with("x,\n\"\n"), &*got[2]), (3, true, "1,\"two\nlines\"\n"));
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_ended_where_it_is_known_to_be() {
+        let mut text = b"a,b\n1,".to_vec();
+        text.extend(std::iter::repeat_n(b'x', MAX_RECORD + 3 * BUFFER));
+        text.extend(b"\n1,2\n");
+        let got = lines(Format::Csv, &[&text]);
+        assert_eq!((got.len(), &*got[2]), (3, "1,2\n"));
+        assert!(got[1].len() > MAX_RECORD && got[1].len() <= MAX_RECORD + BUFFER && got[1].ends_with("x\n"));
+    }
+
+    #[test]
+    fn a_quote_that_is_never_closed_ends_with_its_line() {
+        let mut text = b"a,b\n1,\"2\n".to_vec();
+        text.extend(b"3,4\n".repeat(MAX_RECORD / 4));
+        let got = lines(Format::Csv, &[&text]).concat();
+        assert!(got.starts_with("a,b\n1,\"2\"\n3,4\n") && got.len() == text.len() + 1);
+    }
+}

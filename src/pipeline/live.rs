@@ -39,6 +39,12 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
+    /// Until a stop is asked for, or what is given with it goes away.
+    pub fn until_over(stop: Stop) -> (Sender<()>, Self) {
+        let (running, over) = bounded(0);
+        (running, Self { stop, over })
+    }
+
     /// Waits so long; `false` where nothing is wanted any more.
     pub fn wait(&self, time: Duration) -> bool {
         matches!(self.over.recv_timeout(time), Err(RecvTimeoutError::Timeout)) && !self.stop.is_requested()
@@ -66,8 +72,7 @@ impl LiveInputs {
         if !plan.live.is_live() {
             return Ok(None);
         }
-        let (running, over) = bounded(0);
-        let wanted = Wanted { stop: stop.clone(), over };
+        let (running, wanted) = Wanted::until_over(stop.clone());
         let (mut notes, mut reception, mut closed) = (Vec::new(), None, None);
         for input in &plan.inputs {
             if let Input::Socket(address) = input {
@@ -232,5 +237,46 @@ impl Read for Pieces {
         buffer[..len].copy_from_slice(&rest[..len]);
         self.read += len;
         Ok(len)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Options;
+
+    fn is_enough(job: &str, text: &str, silent: bool) -> bool {
+        let plan = Plan::new(Options::parse(job).unwrap(), &[]).unwrap();
+        let (_running, wanted) = Wanted::until_over(Stop::default());
+        let (knows_columns, reception) = (AtomicBool::new(false), Mutex::new(None));
+        Surroundings { wanted, plan, knows_columns, reception }.is_enough(text.as_bytes(), silent)
+    }
+
+    #[test]
+    fn the_first_chunk_ends_where_columns_are_named_or_where_there_is_a_record_and_a_pause() {
+        let job = "[source]\ninput = ['-']\nlabel = 'y'\n[learner]\nmax-delay = '1ms'";
+        assert!(!is_enough(job, "y,x\n1,2\n", false) && is_enough(job, "y,x\n1,2\n", true));
+        assert!(!is_enough(job, "y,x\n", true) && !is_enough(job, "y,x\n1,", true));
+        let named = job.replace("label = 'y'", "label = 'y'\nnumeric = ['x']");
+        assert!(is_enough(&named, "y,x\n", false) && !is_enough(&named, "y,x", true));
+        let no_header = named.replace("label", "columns = ['y', 'x']\nlabel");
+        assert!(is_enough(&no_header, "1,2\n", false));
+        let json = job.replace("label", "format = 'jsonl'\nlabel");
+        assert!(!is_enough(&json, "{\"y\":1,\"x\":2}\n", false) && is_enough(&json, "{\"y\":1,\"x\":2}\n", true));
+        let sparse = job.replace("label = 'y'", "format = 'libsvm'");
+        assert!(is_enough(&sparse, "1 1:2\n", false));
+    }
+
+    #[test]
+    fn a_text_that_pauses_says_so_and_one_that_nobody_wants_ends() {
+        let (to_source, pieces) = channel();
+        let (running, wanted) = Wanted::until_over(Stop::default());
+        let mut text = Pieces { pieces, piece: Vec::new(), read: 0, wanted, silent: Duration::ZERO };
+        to_source.send(Ok(b"abc".to_vec())).unwrap();
+        let mut buffer = [0; 2];
+        assert_eq!((text.read(&mut buffer).unwrap(), text.read(&mut buffer).unwrap()), (2, 1));
+        assert_eq!(text.read(&mut buffer).unwrap_err().kind(), SILENT);
+        drop(running);
+        assert_eq!(text.read(&mut buffer).unwrap_err().kind(), UNWANTED);
     }
 }

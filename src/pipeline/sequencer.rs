@@ -157,7 +157,7 @@ impl Sequencer<'_, '_> {
             let before = self.engine.waiting();
             self.engine.push(&examples, &mut self.sink)?;
             if let Some(delay) = &mut self.delay {
-                delay.pushed(done.read, before, self.engine);
+                delay.pushed(done.read, before, self.engine.waiting());
                 self.keep_in_time()?;
             }
             if self.is_live && self.settled.elapsed() > LATENCY {

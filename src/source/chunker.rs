@@ -369,6 +369,42 @@ mod tests {
         assert_eq!(chunks(&text[..40], 4, Eager::Always).len(), 10);
     }
 
+    /// Says that nothing comes before every byte; a line is enough then, and two always.
+    struct Pauses(std::io::Cursor<&'static [u8]>, bool);
+
+    impl Read for Pauses {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            self.1 = !self.1;
+            if self.1 { Err(SILENT.into()) } else { self.0.read(&mut buffer[..1]) }
+        }
+    }
+
+    impl Live for () {
+        fn wait(&self) -> bool {
+            true
+        }
+
+        fn text(&self, _: &super::super::Input) -> Result<Option<Box<dyn Read + Send>>> {
+            Ok(None)
+        }
+
+        fn is_enough(&self, text: &[u8], silent: bool) -> bool {
+            silent && text.ends_with(b"\n")
+        }
+    }
+
+    #[test]
+    fn the_first_chunk_of_live_input_ends_at_a_pause_that_finds_enough() {
+        let input = Box::new(Pauses(std::io::Cursor::new(b"a,b\n1,2\n3,4"), false));
+        let mut chunker = Chunker::new(input, "test".into(), Format::Csv, Eager::AfterPause).live(Some(Arc::new(())));
+        let mut chunk = Chunk::default();
+        let mut texts = Vec::new();
+        while chunker.fill(&mut chunk).unwrap() {
+            texts.push(String::from_utf8(chunk.text().to_vec()).unwrap());
+        }
+        assert_eq!(texts, ["a,b\n", "1,2\n", "3,4"]);
+    }
+
     fn eager() -> impl Strategy<Value = Eager> {
         prop_oneof![Just(Eager::Never), Just(Eager::AfterFirst), Just(Eager::Always)]
     }

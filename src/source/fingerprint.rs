@@ -60,3 +60,18 @@ impl Fingerprint {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trail_is_that_of_the_last_bytes_however_they_have_gone_by() {
+        let text: Vec<u8> = (0..50_000_u32).flat_map(|k| k.to_le_bytes()).collect();
+        for step in [1000, 7 * TAIL] {
+            let mut trail = Fingerprint::Trail(Vec::new());
+            text.chunks(step).for_each(|piece| trail.pass(piece));
+            assert_eq!(trail.at(0, b""), Fingerprint::Tail.at(0, &text), "{step}");
+        }
+    }
+}
