@@ -4,7 +4,8 @@
 //! First records go in as fast as they are taken; then at half that rate, and at fixed ones, in the bursts that a clock of
 //! some 200 microseconds gives. A record's time runs from the moment at which it was due to be sent, so that one that
 //! could not be sent in time has waited, to the one at which its prediction was read. What feeds and what reads share the
-//! cores with the program.
+//! cores with the program, and whatever else runs on the machine does, too: the same through `cat`, which only passes on
+//! what it gets, says what of the times is the machine's.
 //!
 //! ```text
 //! cargo bench --bench latency
@@ -50,11 +51,12 @@ fn main() {
         let most = at_full_speed(&lines, format, &label);
         println!("\n{}: {:.0} records/s at full speed", stream.name, most);
         println!(
-            "  {:>10}  {:>10}  {:>8}  {:>8}  {:>8}  {:>8}",
-            "asked for", "records/s", "p50", "p99", "p99.9", "max"
+            "  {:8}  {:>10}  {:>10}  {:>8}  {:>8}  {:>8}  {:>8}",
+            "through", "asked for", "records/s", "p50", "p99", "p99.9", "max"
         );
         for rate in [most / 2.0, 50_000.0, 1000.0] {
-            at_rate(&lines, format, &label, rate);
+            at_rate("tidemill", &lines, start(format, &label), rate);
+            at_rate("cat", &lines, start_cat(), rate);
         }
     }
 }
@@ -105,14 +107,19 @@ struct Running {
 
 fn start(format: &str, label: &str) -> Running {
     let delay = delay();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidemill"));
     let arguments = ["train", "-", "--quiet", "--device", "cpu", "--predictions", "-", "--max-delay", &delay];
-    let mut child = Command::new(env!("CARGO_BIN_EXE_tidemill"))
-        .args(arguments)
-        .args(["--format", format, "--label", label])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the program starts");
+    command.args(arguments).args(["--format", format, "--label", label]);
+    under_way(command)
+}
+
+/// A program that passes on what it gets.
+fn start_cat() -> Running {
+    under_way(Command::new("cat"))
+}
+
+fn under_way(mut command: Command) -> Running {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the program starts");
     let seen = Arc::new(AtomicUsize::new(0));
     let (stdin, stdout, count) = (child.stdin.take(), child.stdout.take().expect("a pipe"), seen.clone());
     Running { child, stdin, seen, reading: thread::spawn(move || read_all(stdout, &count)) }
@@ -165,11 +172,10 @@ fn at_full_speed(lines: &Lines<'_>, format: &str, label: &str) -> f64 {
 }
 
 /// Sends records at a rate, and prints how long they waited.
-fn at_rate(lines: &Lines<'_>, format: &str, label: &str, rate: f64) {
+fn at_rate(program: &str, lines: &Lines<'_>, mut run: Running, rate: f64) {
     let seconds = std::env::var("TIDEMILL_BENCH_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(5.0);
     let seconds = if is_measuring() { seconds } else { 0.2 };
     let first = FIRST.min(lines.records() / 2);
-    let mut run = start(format, label);
     run.send(lines.up_to(first));
     run.wait_for(first);
     let (started, mut sent, mut buffer) = (Instant::now(), 0, Vec::new());
@@ -187,7 +193,7 @@ fn at_rate(lines: &Lines<'_>, format: &str, label: &str, rate: f64) {
     waited.sort_unstable();
     let at = |share: f64| waited[((waited.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
     println!(
-        "  {rate:>10.0}  {:>10.0}  {:>8.3}  {:>8.3}  {:>8.3}  {:>8.3}",
+        "  {program:8}  {rate:>10.0}  {:>10.0}  {:>8.3}  {:>8.3}  {:>8.3}  {:>8.3}",
         all as f64 / took.as_secs_f64(),
         at(0.5),
         at(0.99),

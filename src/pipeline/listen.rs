@@ -169,13 +169,13 @@ impl Guest {
             match &*known {
                 None => {
                     *known = Some(first);
-                    return self.room.to_source.send(Ok(lines)).ok();
+                    return self.room.to_source.send(Piece::Text(lines)).ok();
                 }
                 Some(known) if *known == first => drop(lines.drain(..end)),
                 Some(_) => {}
             }
         }
-        if lines.is_empty() { Some(()) } else { self.room.to_source.send(Ok(lines)).ok() }
+        if lines.is_empty() { Some(()) } else { self.room.to_source.send(Piece::Text(lines)).ok() }
     }
 }
 
@@ -195,7 +195,11 @@ mod tests {
             Guest::new(room.clone()).listen_to(Box::new(std::io::Cursor::new(text.to_vec())));
         }
         drop(room);
-        lines.iter().map(|piece| String::from_utf8(piece.unwrap()).unwrap()).collect()
+        let text = |piece| match piece {
+            Piece::Text(text) => String::from_utf8(text).unwrap(),
+            _ => panic!("connections send text"),
+        };
+        lines.iter().map(text).collect()
     }
 
     #[test]

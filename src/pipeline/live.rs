@@ -2,7 +2,8 @@
 //! clock, for as long as the run lasts.
 //!
 //! Where columns have to be inferred, somebody has to notice that standard input pauses, and a read from a pipe cannot be
-//! called off: a thread reads, and passes on what it gets. The first chunk ends where all columns that it names have
+//! called off: a thread reads, and passes on what it gets, until the columns are known; then the source reads itself, which
+//! is one thread less for a record to pass. The first chunk ends where all columns that it names have
 //! been given a role by the user, else where there is a record and nothing has come for [`SILENCE`].
 
 use std::io::Read;
@@ -87,7 +88,7 @@ impl LiveInputs {
         let surroundings = Surroundings {
             wanted,
             plan: plan.clone(),
-            knows_columns: AtomicBool::new(false),
+            knows_columns: Arc::default(),
             reception: Mutex::new(reception),
         };
         let (surroundings, follows) = (Arc::new(surroundings), plan.live.follows);
@@ -122,7 +123,7 @@ pub(super) fn eager(plan: &Plan) -> Eager {
 struct Surroundings {
     wanted: Wanted,
     plan: Plan,
-    knows_columns: AtomicBool,
+    knows_columns: Arc<AtomicBool>,
     reception: Mutex<Option<Reception>>,
 }
 
@@ -138,7 +139,7 @@ impl Live for Surroundings {
                 Ok(reception.map(|reception| -> Box<dyn Read + Send> { Box::new(self.pieces(reception.lines)) }))
             }
             Input::Stdin if !self.knows_columns.load(Ordering::Relaxed) => {
-                Ok(Some(Box::new(self.pieces(pass_on(open::stdin)))))
+                Ok(Some(Box::new(self.pieces(pass_on(open::stdin, self.knows_columns.clone())))))
             }
             _ => Ok(None),
         }
@@ -156,38 +157,50 @@ impl Live for Surroundings {
 
 impl Surroundings {
     fn pieces(&self, pieces: Receiver<Piece>) -> Pieces {
-        Pieces { pieces, piece: Vec::new(), read: 0, wanted: self.wanted.clone(), silent: Duration::ZERO }
+        let (piece, wanted) = (Vec::new(), self.wanted.clone());
+        Pieces { pieces, piece, read: 0, rest: None, wanted, silent: Duration::ZERO }
     }
 }
 
-/// Text as it has come, or why no more does.
-pub(super) type Piece = std::io::Result<Vec<u8>>;
+/// What comes of a text that is read elsewhere.
+pub(super) enum Piece {
+    /// Text as it has come.
+    Text(Vec<u8>),
+    /// Where all that is still to come can be read.
+    Rest(Box<dyn Read + Send>),
+    /// Why no more can be read.
+    Failed(std::io::Error),
+}
 
 /// The channel of a text that is read elsewhere.
 pub(super) fn channel() -> (Sender<Piece>, Receiver<Piece>) {
     bounded(WAITING)
 }
 
-/// Reads a text in a thread of its own.
-fn pass_on(open: impl FnOnce() -> Result<open::Text> + Send + 'static) -> Receiver<Piece> {
+/// Reads a text in a thread of its own, as long as the columns are not known.
+fn pass_on(
+    open: impl FnOnce() -> Result<open::Text> + Send + 'static,
+    knows_columns: Arc<AtomicBool>,
+) -> Receiver<Piece> {
     let (to_source, pieces) = channel();
     let _ = in_background(move || {
         let mut text = match open() {
             Ok(text) => text.reader(),
-            Err(error) => return drop(to_source.send(Err(std::io::Error::other(error)))),
+            Err(error) => return drop(to_source.send(Piece::Failed(std::io::Error::other(error)))),
         };
         let mut buffer = vec![0; PIECE];
-        loop {
+        while !knows_columns.load(Ordering::Relaxed) {
             let piece = match text.read(&mut buffer) {
                 Ok(0) => return,
+                Ok(len) => Piece::Text(buffer[..len].to_vec()),
                 Err(cause) if cause.kind() == std::io::ErrorKind::Interrupted => continue,
-                read => read.map(|len| buffer[..len].to_vec()),
+                Err(cause) => return drop(to_source.send(Piece::Failed(cause))),
             };
-            let is_last = piece.is_err();
-            if to_source.send(piece).is_err() || is_last {
+            if to_source.send(piece).is_err() {
                 return;
             }
         }
+        let _ = to_source.send(Piece::Rest(text)); // who does not listen any more needs nothing
     });
     pieces
 }
@@ -198,20 +211,27 @@ struct Pieces {
     piece: Vec<u8>,
     /// Bytes of the piece that have been read.
     read: usize,
+    /// Where the rest of the text is read, once it has come.
+    rest: Option<Box<dyn Read + Send>>,
     wanted: Wanted,
     /// Time since the last piece.
     silent: Duration,
 }
 
 impl Pieces {
-    /// Waits for the next piece; `false` at the end.
+    /// Waits for the next piece; `false` where there is none, and nothing but the rest, if that.
     fn next(&mut self) -> std::io::Result<bool> {
         loop {
             match self.pieces.recv_timeout(LOOK) {
-                Ok(piece) => {
-                    (self.piece, self.read, self.silent) = (piece?, 0, Duration::ZERO);
+                Ok(Piece::Text(piece)) => {
+                    (self.piece, self.read, self.silent) = (piece, 0, Duration::ZERO);
                     return Ok(true);
                 }
+                Ok(Piece::Rest(rest)) => {
+                    self.rest = Some(rest);
+                    return Ok(false);
+                }
+                Ok(Piece::Failed(cause)) => return Err(cause),
                 // Those who send see the end of the run as well, and may have gone before.
                 Err(_) if !self.wanted.wait(Duration::ZERO) => return Err(UNWANTED.into()),
                 Err(RecvTimeoutError::Disconnected) => return Ok(false),
@@ -228,7 +248,10 @@ impl Pieces {
 impl Read for Pieces {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         while self.read == self.piece.len() {
-            if !self.next()? {
+            if let Some(rest) = &mut self.rest {
+                return rest.read(buffer);
+            }
+            if !self.next()? && self.rest.is_none() {
                 return Ok(0);
             }
         }
@@ -248,7 +271,7 @@ mod tests {
     fn is_enough(job: &str, text: &str, silent: bool) -> bool {
         let plan = Plan::new(Options::parse(job).unwrap(), &[]).unwrap();
         let (_running, wanted) = Wanted::until_over(Stop::default());
-        let (knows_columns, reception) = (AtomicBool::new(false), Mutex::new(None));
+        let (knows_columns, reception) = (Arc::default(), Mutex::new(None));
         Surroundings { wanted, plan, knows_columns, reception }.is_enough(text.as_bytes(), silent)
     }
 
@@ -268,11 +291,27 @@ mod tests {
     }
 
     #[test]
+    fn a_text_is_read_elsewhere_until_the_columns_are_known_and_here_from_then_on() {
+        let knows_columns: Arc<AtomicBool> = Arc::default();
+        let (running, wanted) = Wanted::until_over(Stop::default());
+        for knows in [false, true] {
+            knows_columns.store(knows, Ordering::Relaxed);
+            let text = || Ok(open::Text::Stream(Box::new(std::io::Cursor::new(vec![b'x'; 3 * PIECE + 1]))));
+            let (pieces, wanted) = (pass_on(text, knows_columns.clone()), wanted.clone());
+            let mut text = Pieces { pieces, piece: Vec::new(), read: 0, rest: None, wanted, silent: Duration::ZERO };
+            let mut all = Vec::new();
+            text.read_to_end(&mut all).unwrap();
+            assert_eq!((all.len(), text.rest.is_some()), (3 * PIECE + 1, knows));
+        }
+        drop(running);
+    }
+
+    #[test]
     fn a_text_that_pauses_says_so_and_one_that_nobody_wants_ends() {
         let (to_source, pieces) = channel();
         let (running, wanted) = Wanted::until_over(Stop::default());
-        let mut text = Pieces { pieces, piece: Vec::new(), read: 0, wanted, silent: Duration::ZERO };
-        to_source.send(Ok(b"abc".to_vec())).unwrap();
+        let mut text = Pieces { pieces, piece: Vec::new(), read: 0, rest: None, wanted, silent: Duration::ZERO };
+        to_source.send(Piece::Text(b"abc".to_vec())).unwrap();
         let mut buffer = [0; 2];
         assert_eq!((text.read(&mut buffer).unwrap(), text.read(&mut buffer).unwrap()), (2, 1));
         assert_eq!(text.read(&mut buffer).unwrap_err().kind(), SILENT);

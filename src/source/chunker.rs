@@ -18,6 +18,9 @@ use crate::schema::Format;
 /// Bytes of the longest record that is read.
 pub const MAX_RECORD: usize = 8 * 1024 * 1024;
 
+/// Bytes that a pipe holds, usually.
+const PIPE: usize = 64 * 1024;
+
 /// When a chunk may be handed on before it is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Eager {
@@ -102,7 +105,7 @@ impl Chunker {
     /// A stream that cannot be read to its end.
     pub fn fill(&mut self, chunk: &mut Chunk) -> Result<bool> {
         let mut len = self.start(chunk);
-        let mut target = self.size;
+        let mut target = self.target(len);
         loop {
             len = self.read(&mut chunk.bytes, len, target);
             if self.first {
@@ -118,7 +121,7 @@ impl Chunker {
             }
             if len >= MAX_RECORD || self.ended {
                 len = self.reject_line(chunk, len)?;
-                target = self.size;
+                target = self.target(len);
             } else {
                 target = (2 * target.max(len)).min(MAX_RECORD);
             }
@@ -128,9 +131,6 @@ impl Chunker {
     /// Puts the rest of the last chunk in front; gives its length.
     fn start(&mut self, chunk: &mut Chunk) -> usize {
         let len = self.rest.len();
-        if chunk.bytes.len() < self.size + PADDING {
-            chunk.bytes.resize(self.size + PADDING, 0);
-        }
         if chunk.bytes.len() < len + PADDING {
             chunk.bytes.resize(len + PADDING, 0);
         }
@@ -139,6 +139,12 @@ impl Chunker {
         chunk.first = false;
         chunk.best_loss = None;
         len
+    }
+
+    /// Bytes to be read up to, `len` being there. Of what is handed on as it comes no more than a pipe can hold: a buffer that
+    /// is filled with zeros first, to its end, for every few records would cost more than these.
+    fn target(&self, len: usize) -> usize {
+        if self.is_eager() { self.size.min(len + PIPE) } else { self.size }
     }
 
     /// Reads until `target` bytes are there; gives how many there are.

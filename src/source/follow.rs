@@ -6,7 +6,7 @@
 
 use std::cmp::Reverse;
 use std::fs::{self, File, Metadata};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -133,7 +133,7 @@ pub(super) fn find(path: &Path, place: &Place, live: &Arc<dyn Live>) -> Result<F
 fn fitting(path: &Path, place: &Place) -> Option<(File, Option<u8>)> {
     let Ok(Text::File(mut file)) = open::file(path) else { return None };
     let byte = check_tail(&mut file, &Input::File(path.to_owned()), place).ok()?;
-    let at = file.seek(SeekFrom::Current(0)).ok()?;
+    let at = file.stream_position().ok()?;
     (at == place.offset).then_some((file, byte))
 }
 
