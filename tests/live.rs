@@ -342,9 +342,12 @@ fn a_model_goes_on_with_what_connections_send_behind_its_checkpoint() {
     let line = format!("train --listen 0 {COLUMNS} --max-delay 1ms --predictions p.csv --checkpoint kept --resume");
     for (from, to) in [(0, 5), (5, 9)] {
         let run = start(&folder, &line);
-        let mut sender = TcpStream::connect(run.address()).unwrap();
-        sender.write_all((HEADER.to_owned() + &rows(from..to)).as_bytes()).unwrap();
-        until("the predictions", || lines(&folder, "p.csv") == 1 + to);
+        let address = run.address();
+        for n in from..to {
+            let mut sender = TcpStream::connect(&address).unwrap();
+            sender.write_all((HEADER.to_owned() + &row(n)).as_bytes()).unwrap();
+            until("the prediction", || lines(&folder, "p.csv") == 1 + n + 1);
+        }
         run.stop();
     }
     let ids = column(&folder.text("p.csv"), "n");

@@ -14,6 +14,7 @@ use super::background::in_background;
 use super::live::{Piece, Wanted, channel};
 use crate::config::Plan;
 use crate::error::Result;
+use crate::parser::csv;
 use crate::schema::Format;
 use crate::source::address::{Address, Connection, Listener};
 use crate::source::chunker::MAX_RECORD;
@@ -30,15 +31,20 @@ const BUFFER: usize = 64 * 1024;
 pub(super) struct Reception {
     /// Whole lines of one connection a piece.
     pub lines: Receiver<Piece>,
+    /// The header line that is not a record any more, where lines have one.
+    pub header: Option<Arc<Header>>,
 }
+
+/// The names in the header line, once one has sent it.
+pub(super) type Header = Mutex<Option<Vec<String>>>;
 
 /// What all connections share.
 #[derive(Clone)]
 struct Room {
     to_source: Sender<Piece>,
     format: Format,
-    /// The header line, once one has sent it; `None` where lines have none.
-    header: Option<Arc<Mutex<Option<Vec<u8>>>>>,
+    /// `None` where lines have no header.
+    header: Option<Arc<Header>>,
     wanted: Wanted,
 }
 
@@ -52,10 +58,10 @@ impl Reception {
         let name = listener.name();
         let (to_source, lines) = channel();
         let has_header = plan.format.has_quotes() && plan.options.source.columns.is_none();
-        let header = has_header.then(Arc::default);
-        let room = Room { to_source, format: plan.format, header, wanted: wanted.clone() };
+        let header: Option<Arc<Header>> = has_header.then(Arc::default);
+        let room = Room { to_source, format: plan.format, header: header.clone(), wanted: wanted.clone() };
         let ended = in_background(move || room.receive(listener));
-        Ok((Self { lines }, name, ended))
+        Ok((Self { lines, header }, name, ended))
     }
 }
 
@@ -162,8 +168,7 @@ impl Guest {
         let rest = self.text.split_off(len);
         let mut lines = std::mem::replace(&mut self.text, rest);
         if let (true, Some(header)) = (std::mem::take(&mut self.is_first), self.room.header.clone()) {
-            let end = memchr::memchr(b'\n', &lines).map_or(lines.len(), |at| at + 1);
-            let first = lines[..end].trim_ascii_end().to_vec();
+            let (first, end) = csv::header(&lines, self.room.format.delimiter());
             // The first line of all stays in front: nobody sends until it has been handed on.
             let mut known = header.lock().unwrap_or_else(PoisonError::into_inner);
             match &*known {
@@ -211,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_quoted_line_end_splits_no_record_and_an_open_quote_swallows_no_other_connection() {
-        let long = format!("1,\"{}\n", "x,\n".repeat(20_000));
+        let long = format!("1,\"{}", "x,\n".repeat(20_000));
         let texts: [&[u8]; 3] = [b"a,b\n", long.as_bytes(), b"1,\"two\nlines\"\n"];
         let got = lines(Format::Csv, &texts);
         assert_eq!((got.len(), got[1].ends_with("x,\n\"\n"), &*got[2]), (3, true, "1,\"two\nlines\"\n"));

@@ -15,10 +15,11 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::background::in_background;
 use super::columns;
-use super::listen::Reception;
+use super::listen::{Header, Reception};
 use super::stop::{LOOK, Stop};
 use crate::config::Plan;
 use crate::error::Result;
+use crate::schema::Schema;
 use crate::source::chunker::Eager;
 use crate::source::live::{Live, SILENT, UNWANTED};
 use crate::source::{Input, Living, open};
@@ -60,6 +61,8 @@ pub(super) struct LiveInputs {
     pub notes: Vec<String>,
     /// Goes away with the run, by which all that waits ends.
     running: Option<Sender<()>>,
+    /// The header line of connections.
+    header: Option<Arc<Header>>,
     /// Says that nobody listens any more.
     closed: Option<Receiver<()>>,
 }
@@ -85,6 +88,7 @@ impl LiveInputs {
         if let (true, Some(last)) = (plan.live.follows, plan.inputs.last()) {
             notes.push(format!("following {}, until a signal (Ctrl-C) ends the run", last.name()));
         }
+        let header = reception.as_ref().and_then(|reception| reception.header.clone());
         let surroundings = Surroundings {
             wanted,
             plan: plan.clone(),
@@ -92,12 +96,21 @@ impl LiveInputs {
             reception: Mutex::new(reception),
         };
         let (surroundings, follows) = (Arc::new(surroundings), plan.live.follows);
-        Ok(Some(Self { surroundings, follows, notes, running: Some(running), closed }))
+        Ok(Some(Self { surroundings, follows, notes, running: Some(running), header, closed }))
     }
 
     /// What the source takes of it.
     pub fn living(&self) -> Living {
         Living { live: self.surroundings.clone(), follows: self.follows }
+    }
+
+    /// The columns are those of a checkpoint: no connection's header line is a record.
+    pub fn go_on_with(&self, schema: &Schema) {
+        self.know_columns();
+        if let (Some(header), true) = (&self.header, schema.header) {
+            let names = schema.as_read().iter().map(|column| column.name.clone()).collect();
+            *header.lock().unwrap_or_else(PoisonError::into_inner) = Some(names);
+        }
     }
 
     /// The columns are known: no chunk has to be more than it is.

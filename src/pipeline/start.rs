@@ -154,7 +154,7 @@ pub(super) fn prepare_again(
     let eager = if live.is_some() { Eager::Always } else { Eager::AfterFirst };
     let reading = Reading { format, eager, fingerprints: true, chunk };
     let (inputs, living) = (plan.inputs.clone(), live.map(LiveInputs::living));
-    live.iter().for_each(|live| live.know_columns());
+    live.iter().for_each(|live| live.go_on_with(&schema));
     let opening = in_background(move || guarded("reading", || Source::resume(inputs, reading, &position, living)));
     let mut source = stop.wait_for(&opening)??;
     source.keep(&schema.reading())?;
