@@ -155,6 +155,15 @@ impl Engine {
         self.hand_on(sink)
     }
 
+    /// Ends the micro-batch in hand, whatever its size, and waits for its predictions.
+    ///
+    /// # Errors
+    /// As [`Engine::settle`], and a prediction that is not a finite number.
+    pub fn close(&mut self, sink: &mut dyn Sink) -> Result<()> {
+        self.learn(sink)?;
+        self.settle(sink)
+    }
+
     /// Takes the examples of the next chunk; where too many records are rejected, those up to the one that is too many,
     /// so that how a stream is cut into chunks does not show.
     ///

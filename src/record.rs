@@ -24,6 +24,9 @@ pub struct Chunk {
     pub place: Place,
     /// The first of its source: it opens with the header line where the format has one.
     pub first: bool,
+    /// Whether its source may lack the header line that others of the format have: a file that was cut short is written
+    /// on without one.
+    pub may_lack_header: bool,
     /// Whether a quote occurs in it; without one the fast reader may take it.
     pub quoted: bool,
     /// The text, always followed by [`PADDING`] zero bytes.

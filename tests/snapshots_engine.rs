@@ -136,7 +136,7 @@ proptest! {
                 inputs.insert(0, Input::Synthetic { generator: Generator::Hyperplane, rows: 3, seed: 1 });
             }
             let reading = Reading { format: Format::Csv, eager: Eager::AfterFirst, fingerprints: true, chunk: 10 };
-            if let Ok(mut source) = Source::resume(inputs, reading, &position) {
+            if let Ok(mut source) = Source::resume(inputs, reading, &position, None) {
                 while let Ok(Some(_)) = source.next_chunk(record::Chunk::default()) {}
             }
         }

@@ -36,7 +36,7 @@ fn total_bytes(plan: &Plan) -> Option<u64> {
     let sizes: Option<u64> = plan.inputs.iter().map(|input| input.size()).sum();
     // Compressed inputs are counted after decompression, so their size on disk says nothing.
     let is_plain = plan.inputs.iter().all(|input| input.is_plain());
-    sizes.filter(|_| is_plain)
+    sizes.filter(|_| is_plain && !plan.live.has_no_end())
 }
 
 impl Live {

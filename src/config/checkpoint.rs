@@ -78,24 +78,27 @@ impl Every {
                 "--checkpoint-every {text}: write a number of records like 100000, or a time like 30s"
             ))
         };
-        let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-        let seconds = match &text[digits.len()..] {
-            "" => match digits.replace(['_', ','], "").parse() {
-                Ok(records) if records > 0 => return Ok(Self::Records(records)),
-                _ => return Err(refused()),
-            },
-            "ms" => 0.001,
-            "s" => 1.0,
-            "m" | "min" => 60.0,
-            "h" => 3600.0,
-            _ => return Err(refused()),
-        };
-        let count: f64 = digits.trim().parse().map_err(|_| refused())?;
-        match Duration::try_from_secs_f64(count * seconds) {
-            Ok(time) if !time.is_zero() => Ok(Self::Time(time)),
-            _ => Err(refused()),
+        match text.replace(['_', ','], "").parse() {
+            Ok(0) => Err(refused()),
+            Ok(records) => Ok(Self::Records(records)),
+            Err(_) => time(text).map(Self::Time).ok_or_else(refused),
         }
     }
+}
+
+/// A time in `ms`, `s`, `m` or `h`, longer than none; `None` for any other text.
+pub(super) fn time(text: &str) -> Option<Duration> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let seconds = match &text[digits.len()..] {
+        "us" => 0.000_001,
+        "ms" => 0.001,
+        "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        _ => return None,
+    };
+    let count: f64 = digits.trim().parse().ok()?;
+    Duration::try_from_secs_f64(count * seconds).ok().filter(|time| !time.is_zero())
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! The configuration: options from the command line and a job file, turned once into a checked [`Plan`].
 //!
 //! Reads the job file, and nothing else. Siblings: [`options`] (the table behind flags and keys), `keys` (what was meant by a
-//! wrong one), [`checkpoint`], [`event_time`], [`passes`] and `quantity` (sizes and times).
+//! wrong one), [`checkpoint`], [`event_time`], [`live`], [`passes`] and `quantity` (sizes and times).
 
 pub mod checkpoint;
 pub mod event_time;
 mod inferred;
 mod keys;
+pub mod live;
 pub mod options;
 pub mod passes;
 mod quantity;
@@ -24,6 +25,7 @@ use crate::schema::{Feature, Format, Step};
 use crate::source::{Input, names};
 pub use checkpoint::{Checkpointing, Every};
 pub use event_time::EventTime;
+pub use live::Live;
 pub use options::{
     CheckpointOptions, EventTimeOptions, LearnerOptions, OptimizerName, Options, OutputOptions, SourceOptions,
 };
@@ -73,6 +75,8 @@ pub struct Plan {
     pub event_time: Option<EventTime>,
     /// How often the stream is learned, if more than once.
     pub passes: Option<Passes>,
+    /// What is done about input that keeps coming.
+    pub live: Live,
 }
 
 /// Files to write, where named.
@@ -202,10 +206,12 @@ impl Options {
             return Err(Error::usage(format!("--generate is a stream of its own: leave it out, or leave out {files}")));
         }
         if !inputs.is_empty() {
-            let here = SourceOptions { generate: None, rows: None, seed: None, ..job.source };
+            let here = SourceOptions { generate: None, rows: None, seed: None, listen: None, ..job.source };
             (self.source.input, job.source) = (Some(inputs), here);
         } else if self.source.generate.is_some() {
-            job.source.input = None;
+            (job.source.input, job.source.listen) = (None, None);
+        } else if self.source.listen.is_some() {
+            job.source = SourceOptions { generate: None, rows: None, seed: None, input: None, ..job.source };
         }
         Ok(self.over(job))
     }
@@ -220,6 +226,7 @@ impl Plan {
         let source = &options.source;
         let inputs = checked_inputs(source, inputs)?;
         let format = format(source.format, &inputs)?;
+        let live = Live::of(&options, &inputs, format)?;
         let label = source.positive.clone().map_or(LabelRule::Inferred, LabelRule::Positive);
         let settings = settings(&options.learner)?;
         let prior = options.learner.prior.map(prior).transpose()?;
@@ -247,6 +254,7 @@ impl Plan {
             checkpoint: Checkpointing::of(&options.checkpoint)?,
             event_time: EventTime::of(&options)?,
             passes: Passes::of(&options)?,
+            live,
             base: Options::default(),
             options,
         })
@@ -282,6 +290,9 @@ impl Plan {
 
 fn checked_inputs(source: &SourceOptions, named: &[String]) -> Result<Vec<Input>> {
     let files: &[String] = if named.is_empty() { source.input.as_deref().unwrap_or_default() } else { named };
+    if let Some(address) = &source.listen {
+        return live::listening(address, source.generate.is_some() || !files.is_empty());
+    }
     match (source.generate, files) {
         (Some(generator), []) => Ok(vec![Input::Synthetic {
             generator,

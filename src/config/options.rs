@@ -54,6 +54,15 @@ section! {
         /// Names of the columns, for inputs without a header line
         #[arg(long, value_delimiter = ',', value_parser = trimmed, value_name = "NAMES", help_heading = "Source")]
         columns: Vec<String>,
+        /// Go on reading the last file as it grows, is rotated or is cut short, until a signal ends the run: a plain text
+        /// file [default: false]
+        #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL",
+              help_heading = "Source")]
+        follow: bool,
+        /// Read lines that any number of connections send, as one stream, until a signal ends the run: a port of this
+        /// machine like 9000, tcp:HOST:PORT or unix:PATH
+        #[arg(long, value_name = "ADDRESS", help_heading = "Source")]
+        listen: String,
         /// Column to learn: 0/1, -1/+1 or true/false
         #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
         label: String,
@@ -101,6 +110,11 @@ section! {
         /// Records of a micro-batch [default: 256]
         #[arg(long, value_name = "RECORDS", help_heading = "Learner")]
         batch: usize,
+        /// Close a micro-batch when its oldest record has waited so long, like 1ms or 1s, and hand its predictions over at
+        /// once: what is learned then depends on when records come; columns without a named role are inferred from what has
+        /// come when input pauses [default: a micro-batch waits until it is full]
+        #[arg(long, value_name = "TIME", help_heading = "Learner")]
+        max_delay: String,
         /// Step rule [default: adagrad]
         #[arg(long, value_enum, help_heading = "Learner")]
         optimizer: OptimizerName,

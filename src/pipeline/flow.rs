@@ -18,6 +18,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::background::{guarded, in_background};
 use super::checkpoints::{self, Keeper};
+use super::delay::Delay;
 use super::outlet::Writer;
 use super::sequencer::{Done, End, Sequencer, Watch};
 use super::stage::{StageClock, StageTimes};
@@ -38,6 +39,8 @@ use crate::transform::Transform;
 /// A chunk to be parsed, with the buffers for its examples.
 struct Work {
     sequence: u64,
+    /// When it was read.
+    read: Instant,
     chunk: Result<Chunk>,
     examples: Examples,
 }
@@ -100,7 +103,8 @@ pub(super) fn run(plan: &Plan, ready: Ready<'_>, engine: &mut Engine, stop: &Sto
     ingest.encoder = ingest.encoder.leaving_pairs(leaves_pairs);
     let settled = Instant::now();
     let stop = stop.clone();
-    let sequencer = Sequencer { done, free_examples, engine, sink, checkpoints, stop, watch, is_live, settled };
+    let delay = plan.live.max_delay.map(Delay::new);
+    let sequencer = Sequencer { done, free_examples, engine, sink, checkpoints, stop, watch, is_live, settled, delay };
     let reading = in_background(move || reader.run());
     let ingesting: Vec<_> =
         (0..plan.threads).map(|_| ingest.clone()).map(|ingest| in_background(move || ingest.run())).collect();
@@ -186,7 +190,7 @@ impl Reader {
                 clock.worked()
             }
             let failed = chunk.is_err();
-            if self.work.send(Work { sequence, chunk, examples }).is_err() || failed {
+            if self.work.send(Work { sequence, read: Instant::now(), chunk, examples }).is_err() || failed {
                 break;
             }
             clock.was_blocked();
@@ -210,7 +214,7 @@ impl Ingest {
         let mut clock = StageClock::start("ingest");
         let mut parser = Parser::new(self.schema.reading());
         let mut records = Records::default();
-        while let Ok(Work { sequence, chunk, mut examples }) = self.work.recv() {
+        while let Ok(Work { sequence, read, chunk, mut examples }) = self.work.recv() {
             clock.was_starved();
             let outcome = guarded("parsing", || {
                 parser.parse(chunk?, &mut records)?;
@@ -224,7 +228,7 @@ impl Ingest {
             // The reader makes a new chunk where none is waiting.
             let _ = self.free_chunks.try_send(std::mem::take(&mut records.chunk));
             clock.worked();
-            if self.done.send(Done { sequence, outcome }).is_err() {
+            if self.done.send(Done { sequence, read, outcome }).is_err() {
                 break;
             }
             clock.was_blocked();

@@ -4,13 +4,16 @@
 //! predictions; and one that writes checkpoints. Siblings, in the order in which a run meets them: [`warm_start`] (a
 //! model to train on), `resumed` (a checkpoint to go on from), [`preview`] (a look before anything runs), [`start`] (what is needed before the first record, the
 //! columns among it), [`outlet`] (where results go), [`flow`] (threads and channels), `sequencer` (the engine's
-//! thread), `checkpoints`, [`passes`] (learning the stream again), `stop` (an end before the end), [`stage`] (how a thread spends its time), [`saved`] (a
+//! thread), `live` (input that keeps coming) with `listen` (connections), `delay` (how long records may wait), `checkpoints`, [`passes`] (learning the stream again), `stop` (an end before the end), [`stage`] (how a thread spends its time), [`saved`] (a
 //! run as a model file and back), [`summary`] (a run in numbers) and [`sweep`] (many learners on one run).
 
 mod background;
 mod checkpoints;
 mod columns;
+mod delay;
 pub mod flow;
+mod listen;
+mod live;
 pub mod outlet;
 pub mod passes;
 pub mod preview;
@@ -42,6 +45,7 @@ use crate::schema::{Role, Schema};
 use crate::source::Input;
 use crate::window::{self, Windows};
 use checkpoints::with_what_is_kept;
+use live::LiveInputs;
 use outlet::Outlet;
 use passes::{LaterPass, LaterPasses};
 use resumed::Kept;
@@ -143,9 +147,11 @@ fn run_on(
     let kept = resumed::open(plan)?;
     let found = kept.as_ref().and_then(|kept| kept.found.as_ref()).map(|found| &found.checkpoint);
     let notes = notes_of(kept.as_ref(), saved.as_ref());
+    let live = LiveInputs::open(plan, stop)?;
+    live.iter().for_each(|live| show(&live.notes, &mut *observe)); // before the first record is waited for
     let prepared = match found {
-        Some(checkpoint) => start::prepare_again(plan, checkpoint, stop)?,
-        None => start::prepare_on(plan, saved, stop, open)?,
+        Some(checkpoint) => start::prepare_again(plan, checkpoint, (stop, live.as_ref()))?,
+        None => start::prepare_on(plan, saved, (stop, live.as_ref()), open)?,
     };
     let header = header_of(plan, &prepared, found.map(|checkpoint| &checkpoint.header));
     let Prepared { source, head, schema, inferred, settings, first_version, opened, batcher } = prepared;
@@ -194,6 +200,13 @@ fn run_on(
 fn state_of(engine: &Engine) -> Vec<(String, Vec<f64>)> {
     let online = engine.online().map(Online::arrays).unwrap_or_default();
     [online, engine.windows().map(Windows::arrays).unwrap_or_default()].concat()
+}
+
+/// Shows what the user should know before anything has been read.
+fn show(notes: &[String], observe: Observe<'_>) {
+    let (counts, mut metrics) = (Counts::default(), Metrics::default());
+    let (counts, metrics) = (&counts, &mut metrics);
+    observe(Status { counts, metrics, elapsed: Duration::ZERO, later: None, stages: &[], inferred: &[], notes });
 }
 
 /// The error of a run that can be gone on with, with how.

@@ -100,6 +100,8 @@ pub struct Outlet {
     source_names: Vec<String>,
     /// Micro-batches that may wait for the writer.
     waiting: usize,
+    /// How long the writer waits for more before it hands over what it has.
+    idle: Duration,
 }
 
 /// The engine's end.
@@ -127,6 +129,7 @@ pub struct Writer {
     scored: Receiver<ToWriter>,
     to_keeper: Option<Sender<Pending>>,
     spare: Sender<Scored>,
+    idle: Duration,
 }
 
 impl Outlet {
@@ -151,6 +154,7 @@ impl Outlet {
             },
             source_names: plan.inputs.iter().map(|input| input.name()).collect(),
             waiting: (WAITING / plan.settings.batch).clamp(2, WAITING),
+            idle: if plan.live.max_delay.is_some() { Duration::ZERO } else { IDLE },
         })
     }
 
@@ -164,6 +168,7 @@ impl Outlet {
             scored,
             to_keeper: writers_end,
             spare: to_engine,
+            idle: self.idle,
         });
         let sink = EngineSink {
             rejected: self.rejected,
@@ -232,7 +237,7 @@ impl Writer {
 
     /// The next micro-batch; while there is none, everything so far is handed to whoever reads it.
     fn next(&mut self) -> Result<Option<ToWriter>> {
-        match self.scored.recv_timeout(IDLE) {
+        match self.scored.recv_timeout(self.idle) {
             Ok(scored) => return Ok(Some(scored)),
             Err(RecvTimeoutError::Disconnected) => return Ok(None),
             Err(RecvTimeoutError::Timeout) => self.predictions.flush()?,

@@ -31,10 +31,13 @@ pub(super) fn job_of(plan: &Plan) -> serde_json::Value {
 fn learned_by(options: &Options) -> Options {
     let source =
         SourceOptions { input: None, generate: None, rows: None, seed: None, format: None, ..options.source.clone() };
+    // Nor does it matter how the records came.
+    let source = SourceOptions { follow: None, listen: None, ..source };
     let learner = LearnerOptions {
         device: None,
         threads: None,
         warm_start: None,
+        max_delay: None,
         names: None,
         replay_memory: None,
         replay_file: None,

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::checkpoints::Checkpoints;
+use super::delay::{Delay, Due};
 use super::outlet::EngineSink;
 use super::stage::{StageClock, StageTimes};
 use super::stop::{LOOK, Stop};
@@ -18,6 +19,8 @@ use crate::examples::Examples;
 /// The examples of a chunk, or why there are none.
 pub(super) struct Done {
     pub sequence: u64,
+    /// When it was read.
+    pub read: Instant,
     pub outcome: Result<Examples>,
 }
 
@@ -52,6 +55,8 @@ pub(super) struct Sequencer<'e, 'w> {
     pub is_live: bool,
     /// When everything under way was last waited for.
     pub settled: Instant,
+    /// How long records may wait, where that is not until their micro-batch is full.
+    pub delay: Option<Delay>,
 }
 
 /// Whoever looks on.
@@ -65,7 +70,7 @@ pub(super) struct Watch<'a> {
 /// Chunks that came before their turn.
 #[derive(Default)]
 struct Waiting {
-    chunks: BTreeMap<u64, Result<Examples>>,
+    chunks: BTreeMap<u64, Done>,
     next: u64,
 }
 
@@ -90,20 +95,30 @@ impl Sequencer<'_, '_> {
         let mut waiting = Waiting::default();
         let mut is_settled = true;
         while !self.stop.is_requested() {
-            match self.done.recv_timeout(if is_settled { LOOK } else { IDLE }) {
+            let (until, is_due) = self.until(if is_settled { LOOK } else { IDLE });
+            match self.done.recv_deadline(until) {
                 Ok(done) => {
                     clock.was_starved();
                     is_settled = false;
-                    waiting.chunks.insert(done.sequence, done.outcome);
-                    if let Some(error) = self.push(&mut waiting)? {
-                        return Ok(End::Broken(error));
+                    waiting.chunks.insert(done.sequence, done);
+                    match self.push(&mut waiting)? {
+                        // Whoever waits for input sees a request to stop as well.
+                        Some(error) if error.kind() == ErrorKind::Interrupted => return Ok(End::Stopped),
+                        Some(error) => return Ok(End::Broken(error)),
+                        None => {}
                     }
                     self.show(clock);
+                    clock.worked();
+                }
+                Err(RecvTimeoutError::Timeout) if is_due => {
+                    clock.was_starved();
+                    self.keep_in_time()?;
                     clock.worked();
                 }
                 Err(RecvTimeoutError::Timeout) => {
                     clock.was_starved();
                     self.engine.settle(&mut self.sink)?;
+                    self.delay.iter_mut().for_each(Delay::settled);
                     is_settled = true;
                     self.look_at_the_clock()?;
                 }
@@ -116,14 +131,35 @@ impl Sequencer<'_, '_> {
         Ok(End::Stopped)
     }
 
+    /// How long to wait for the next chunk, and whether something is due then.
+    fn until(&self, idle: Duration) -> (Instant, bool) {
+        let until = Instant::now() + idle;
+        let due = self.delay.as_ref().and_then(Delay::deadline).filter(|due| *due <= until);
+        (due.unwrap_or(until), due.is_some())
+    }
+
+    /// Closes the micro-batch and asks for predictions where records have waited as long as they may.
+    fn keep_in_time(&mut self) -> Result<()> {
+        match self.delay.as_mut().map(|delay| delay.take_due(Instant::now())) {
+            Some(Due { close: true, .. }) => self.engine.close(&mut self.sink),
+            Some(Due { settle: true, .. }) => self.engine.settle(&mut self.sink),
+            _ => Ok(()),
+        }
+    }
+
     /// Feeds the engine what is next, as far as it is there; gives the error of an input in its place.
     fn push(&mut self, waiting: &mut Waiting) -> Result<Option<Error>> {
-        while let Some(outcome) = waiting.chunks.remove(&waiting.next) {
-            let examples = match outcome {
+        while let Some(done) = waiting.chunks.remove(&waiting.next) {
+            let examples = match done.outcome {
                 Ok(examples) => examples,
                 Err(error) => return Ok(Some(error)),
             };
+            let before = self.engine.waiting();
             self.engine.push(&examples, &mut self.sink)?;
+            if let Some(delay) = &mut self.delay {
+                delay.pushed(done.read, before, self.engine.waiting());
+                self.keep_in_time()?;
+            }
             if self.is_live && self.settled.elapsed() > LATENCY {
                 self.engine.settle(&mut self.sink)?;
                 self.settled = Instant::now();

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::background::{guarded, in_background};
+use super::live::{self, LiveInputs};
 use super::outlet::Outlet;
 use super::stop::Stop;
 use super::{columns, resumed, saved, weigh};
@@ -82,15 +83,23 @@ pub(super) type Open<'a> = &'a mut dyn FnMut(Job) -> Result<Opened>;
 /// # Errors
 /// Inputs, columns or a device that the plan cannot be run with; a stop before there was a first chunk.
 pub fn prepare(plan: &Plan, saved: Option<Saved>, stop: &Stop) -> Result<Prepared> {
-    prepare_on(plan, saved, stop, &mut |job| device::open(&plan.device, job))
+    prepare_on(plan, saved, (stop, None), &mut |job| device::open(&plan.device, job))
 }
 
 /// The same on whatever `open` opens.
-pub(super) fn prepare_on(plan: &Plan, saved: Option<Saved>, stop: &Stop, open: Open<'_>) -> Result<Prepared> {
+pub(super) fn prepare_on(
+    plan: &Plan,
+    saved: Option<Saved>,
+    (stop, live): (&Stop, Option<&LiveInputs>),
+    open: Open<'_>,
+) -> Result<Prepared> {
     // A model knows its columns; without one they are inferred from the first chunk.
-    let eager = if saved.is_some() { Eager::Always } else { Eager::AfterFirst };
+    let eager = if saved.is_some() { Eager::Always } else { live::eager(plan) };
+    if let (Some(live), true) = (live, saved.is_some()) {
+        live.know_columns();
+    }
     let reading = Reading { format: plan.format, eager, fingerprints: plan.checkpoint.is_some(), chunk: source::CHUNK };
-    let mut source = Source::new(plan.inputs.clone(), reading);
+    let mut source = Source::new(plan.inputs.clone(), reading).living(live.map(LiveInputs::living));
     let opening = in_background(move || guarded("reading", || Ok((source.next_chunk(Chunk::default())?, source))));
     let (head, mut source) = stop.wait_for(&opening)??;
     let nothing = Chunk::default();
@@ -99,6 +108,7 @@ pub(super) fn prepare_on(plan: &Plan, saved: Option<Saved>, stop: &Stop, open: O
         None => columns::inferred(plan, seen)?,
         Some(saved) => (columns::of_model(plan, &saved.schema, seen)?, Vec::new()),
     };
+    live.iter().for_each(|live| live.know_columns());
     let features = weigh::features_of_a_record(&schema, seen);
     // One feature a column is what chunks are made for.
     source.fit(seen.text(), if schema.features.is_empty() { 0 } else { features });
@@ -143,16 +153,22 @@ pub(super) fn prepare_on(plan: &Plan, saved: Option<Saved>, stop: &Stop, open: O
 ///
 /// # Errors
 /// Inputs that are not those that were read, or a device that cannot go on; a stop before they had been compared.
-pub fn prepare_again(plan: &Plan, checkpoint: &Checkpoint, stop: &Stop) -> Result<Prepared> {
+pub(super) fn prepare_again(
+    plan: &Plan,
+    checkpoint: &Checkpoint,
+    (stop, live): (&Stop, Option<&LiveInputs>),
+) -> Result<Prepared> {
     let Checkpoint { header, state } = checkpoint;
     let (mut position, schema) = (Position::default(), header.schema.clone());
     state.restore(&mut position)?;
     let begun = position.places.last().map_or(0, |place| place.source as usize + 1);
     resumed::check_order(header, begun, plan)?;
     let (format, chunk) = (schema.format, header.chunk_bytes);
-    let reading = Reading { format, eager: Eager::AfterFirst, fingerprints: true, chunk };
-    let inputs = plan.inputs.clone();
-    let opening = in_background(move || guarded("reading", || Source::resume(inputs, reading, &position)));
+    let eager = if live.is_some() { Eager::Always } else { Eager::AfterFirst };
+    let reading = Reading { format, eager, fingerprints: true, chunk };
+    let (inputs, living) = (plan.inputs.clone(), live.map(LiveInputs::living));
+    live.iter().for_each(|live| live.go_on_with(&schema));
+    let opening = in_background(move || guarded("reading", || Source::resume(inputs, reading, &position, living)));
     let mut source = stop.wait_for(&opening)??;
     source.keep(&schema.reading())?;
     let (mut model, scaler) = fresh(&header.settings, &schema);

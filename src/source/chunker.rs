@@ -5,9 +5,11 @@
 //! with the line behind it: memory stays bounded and nothing is lost in silence.
 
 use std::io::{ErrorKind, Read};
+use std::sync::Arc;
 
 use super::CHUNK;
 use super::fingerprint::Fingerprint;
+use super::live::{Live, SILENT, UNWANTED};
 use super::split::boundary;
 use crate::error::{Error, Result};
 use crate::record::{Chunk, PADDING, Place, Reason, Rejected};
@@ -16,6 +18,9 @@ use crate::schema::Format;
 /// Bytes of the longest record that is read.
 pub const MAX_RECORD: usize = 8 * 1024 * 1024;
 
+/// Bytes that a pipe holds, usually.
+const PIPE: usize = 64 * 1024;
+
 /// When a chunk may be handed on before it is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Eager {
@@ -23,6 +28,9 @@ pub enum Eager {
     Never,
     /// From the second chunk on: the first is what columns are inferred from, and must not depend on how bytes arrive.
     AfterFirst,
+    /// From the second chunk on, and the first as soon as it is enough or nothing comes for a while: for input that may
+    /// never fill a chunk.
+    AfterPause,
     /// Always: nothing waits for more than it needs.
     Always,
 }
@@ -46,6 +54,9 @@ pub struct Chunker {
     failure: Option<Error>,
     /// Bytes of a chunk, about.
     size: usize,
+    /// What input that keeps coming is waited for with.
+    live: Option<Arc<dyn Live>>,
+    may_lack_header: bool,
 }
 
 impl Chunker {
@@ -63,7 +74,19 @@ impl Chunker {
             ended: false,
             failure: None,
             size: CHUNK,
+            live: None,
+            may_lack_header: false,
         }
+    }
+
+    /// Waits for input that keeps coming.
+    pub(super) fn live(self, live: Option<Arc<dyn Live>>) -> Self {
+        Self { live, ..self }
+    }
+
+    /// Of an input that may lack the header line.
+    pub(super) fn may_lack_header(self, may_lack_header: bool) -> Self {
+        Self { may_lack_header, ..self }
     }
 
     /// Goes on behind the first `offset` bytes, which have left this fingerprint; at 0, starts and keeps one.
@@ -82,7 +105,7 @@ impl Chunker {
     /// A stream that cannot be read to its end.
     pub fn fill(&mut self, chunk: &mut Chunk) -> Result<bool> {
         let mut len = self.start(chunk);
-        let mut target = self.size;
+        let mut target = self.target(len);
         loop {
             len = self.read(&mut chunk.bytes, len, target);
             if self.first {
@@ -98,7 +121,7 @@ impl Chunker {
             }
             if len >= MAX_RECORD || self.ended {
                 len = self.reject_line(chunk, len)?;
-                target = self.size;
+                target = self.target(len);
             } else {
                 target = (2 * target.max(len)).min(MAX_RECORD);
             }
@@ -108,9 +131,6 @@ impl Chunker {
     /// Puts the rest of the last chunk in front; gives its length.
     fn start(&mut self, chunk: &mut Chunk) -> usize {
         let len = self.rest.len();
-        if chunk.bytes.len() < self.size + PADDING {
-            chunk.bytes.resize(self.size + PADDING, 0);
-        }
         if chunk.bytes.len() < len + PADDING {
             chunk.bytes.resize(len + PADDING, 0);
         }
@@ -119,6 +139,12 @@ impl Chunker {
         chunk.first = false;
         chunk.best_loss = None;
         len
+    }
+
+    /// Bytes to be read up to, `len` being there. Of what is handed on as it comes no more than a pipe can hold: a buffer that
+    /// is filled with zeros first, to its end, for every few records would cost more than these.
+    fn target(&self, len: usize) -> usize {
+        if self.is_eager() { self.size.min(len + PIPE) } else { self.size }
     }
 
     /// Reads until `target` bytes are there; gives how many there are.
@@ -131,11 +157,16 @@ impl Chunker {
                 Ok(0) => self.ended = true,
                 Ok(read) => {
                     len += read;
-                    if self.is_eager() {
+                    if self.is_eager() || self.is_enough(&bytes[..len], false) {
                         break;
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == SILENT && self.live.is_some() => {
+                    if self.is_enough(&bytes[..len], true) {
+                        break;
+                    }
+                }
                 Err(error) => self.failure = Some(self.unreadable(error)),
             }
         }
@@ -146,9 +177,15 @@ impl Chunker {
     pub fn is_eager(&self) -> bool {
         match self.eager {
             Eager::Never => false,
-            Eager::AfterFirst => !self.first,
+            Eager::AfterFirst | Eager::AfterPause => !self.first,
             Eager::Always => true,
         }
+    }
+
+    /// Whether the first chunk may end with `text`.
+    fn is_enough(&self, text: &[u8], silent: bool) -> bool {
+        let may_end = self.first && self.eager == Eager::AfterPause;
+        may_end && self.live.as_ref().is_some_and(|live| live.is_enough(text, silent))
     }
 
     /// Length of the whole records in `text`, and whether they hold a quote.
@@ -171,6 +208,7 @@ impl Chunker {
         chunk.len = cut;
         chunk.quoted = quoted;
         chunk.first = self.first;
+        chunk.may_lack_header = self.may_lack_header;
         // What the slow parser puts behind the text of a buffer must not stay there when it is used again.
         chunk.bytes.truncate(cut + PADDING);
         chunk.bytes.resize(cut + PADDING, 0);
@@ -243,6 +281,9 @@ impl Chunker {
 
     fn unreadable(&self, cause: std::io::Error) -> Error {
         let name = &self.name;
+        if cause.kind() == UNWANTED && self.live.is_some() {
+            return Error::new(crate::error::ErrorKind::Interrupted, format!("stopped while waiting for {name}"));
+        }
         let message = match cause.kind() {
             ErrorKind::UnexpectedEof => {
                 format!("{name} ends in the middle of its compressed data: it was cut short; get a whole copy")
@@ -332,6 +373,42 @@ mod tests {
         assert!(pipe.len() > 2 * file.len());
         assert_eq!(chunks(&text[..40], 4, Eager::AfterFirst).len(), 1);
         assert_eq!(chunks(&text[..40], 4, Eager::Always).len(), 10);
+    }
+
+    /// Says that nothing comes before every byte; a line is enough then, and two always.
+    struct Pauses(std::io::Cursor<&'static [u8]>, bool);
+
+    impl Read for Pauses {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            self.1 = !self.1;
+            if self.1 { Err(SILENT.into()) } else { self.0.read(&mut buffer[..1]) }
+        }
+    }
+
+    impl Live for () {
+        fn wait(&self) -> bool {
+            true
+        }
+
+        fn text(&self, _: &super::super::Input) -> Result<Option<Box<dyn Read + Send>>> {
+            Ok(None)
+        }
+
+        fn is_enough(&self, text: &[u8], silent: bool) -> bool {
+            silent && text.ends_with(b"\n")
+        }
+    }
+
+    #[test]
+    fn the_first_chunk_of_live_input_ends_at_a_pause_that_finds_enough() {
+        let input = Box::new(Pauses(std::io::Cursor::new(b"a,b\n1,2\n3,4"), false));
+        let mut chunker = Chunker::new(input, "test".into(), Format::Csv, Eager::AfterPause).live(Some(Arc::new(())));
+        let mut chunk = Chunk::default();
+        let mut texts = Vec::new();
+        while chunker.fill(&mut chunk).unwrap() {
+            texts.push(String::from_utf8(chunk.text().to_vec()).unwrap());
+        }
+        assert_eq!(texts, ["a,b\n", "1,2\n", "3,4"]);
     }
 
     fn eager() -> impl Strategy<Value = Eager> {

@@ -16,6 +16,9 @@ pub(super) enum Fingerprint {
     Off,
     /// Of the last [`TAIL`] bytes: for files that can be read from any place.
     Tail,
+    /// The same, kept across chunks: for files that are read in small pieces, whose last bytes are soon the same as
+    /// another's.
+    Trail(Vec<u8>),
     /// Of every byte: for what has to be read again from its start.
     Whole(Box<Hasher>),
 }
@@ -28,8 +31,15 @@ impl Fingerprint {
 
     /// These bytes have gone by.
     pub fn pass(&mut self, bytes: &[u8]) {
-        if let Self::Whole(hasher) = self {
-            hasher.write(bytes);
+        match self {
+            Self::Off | Self::Tail => {}
+            Self::Trail(trail) => {
+                trail.extend_from_slice(&bytes[bytes.len().saturating_sub(TAIL)..]);
+                if trail.len() > 4 * TAIL {
+                    trail.drain(..trail.len() - TAIL);
+                }
+            }
+            Self::Whole(hasher) => hasher.write(bytes),
         }
     }
 
@@ -42,7 +52,26 @@ impl Fingerprint {
                 let tail = &text[text.len().saturating_sub(TAIL)..];
                 (tail.len() as u64, Hasher::oneshot(tail))
             }
+            Self::Trail(trail) => {
+                let tail = &trail[trail.len().saturating_sub(TAIL)..];
+                (tail.len() as u64, Hasher::oneshot(tail))
+            }
             Self::Whole(hasher) => (offset, hasher.finish()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trail_is_that_of_the_last_bytes_however_they_have_gone_by() {
+        let text: Vec<u8> = (0..50_000_u32).flat_map(|k| k.to_le_bytes()).collect();
+        for step in [1000, 7 * TAIL] {
+            let mut trail = Fingerprint::Trail(Vec::new());
+            text.chunks(step).for_each(|piece| trail.pass(piece));
+            assert_eq!(trail.at(0, b""), Fingerprint::Tail.at(0, &text), "{step}");
         }
     }
 }

@@ -1,28 +1,37 @@
 //! Sources: where records come from. Gives chunks of whole records with their place, one source after the other.
 //!
 //! Siblings: [`names`] (folders and patterns), [`open`] (files, standard input, compressed or not), [`chunker`] and
-//! [`split`] (where a record ends), `columnar` (Parquet and Arrow), `resume` (from a place in the middle, after a check
+//! [`split`] (where a record ends), [`live`] (input that keeps coming), `follow` (files that grow), [`address`]
+//! (connections), `columnar` (Parquet and Arrow), `resume` (from a place in the middle, after a check
 //! that it is the same source) and [`synthetic`] (generated
 //! streams). A source does input and nothing else: it never looks into a record.
 
+pub mod address;
 pub mod chunker;
 mod columnar;
 mod fingerprint;
+mod follow;
+pub mod live;
 pub mod names;
 pub mod open;
 mod resume;
 pub mod split;
 pub mod synthetic;
 
+use std::io::Read;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::record::{Chunk, Place, Position};
 use crate::schema::{Format, Schema};
+use address::Address;
 use arrow::datatypes::SchemaRef;
 use chunker::{Chunker, Eager};
 use columnar::ColumnChunks;
 use fingerprint::Fingerprint;
+use follow::{Followed, Found};
+use live::Live;
 use open::Text;
 use synthetic::Generator;
 use synthetic::chunks::SyntheticChunks;
@@ -41,6 +50,8 @@ pub enum Input {
     File(PathBuf),
     /// Standard input.
     Stdin,
+    /// Lines that connections send to an address.
+    Socket(Address),
     /// A generated stream.
     Synthetic {
         /// Which stream.
@@ -66,6 +77,7 @@ impl Input {
         match self {
             Self::File(path) => path.display().to_string(),
             Self::Stdin => "standard input".into(),
+            Self::Socket(address) => address.name(),
             Self::Synthetic { generator, rows, seed } => {
                 format!("{generator:?} ({rows} records, seed {seed})").to_lowercase()
             }
@@ -113,6 +125,20 @@ pub struct Source {
     columns: Option<SchemaRef>,
     /// What of them is used, once that is known.
     used: Option<Schema>,
+    living: Option<Living>,
+    /// The last input, once it has been opened to be followed.
+    followed: Option<PathBuf>,
+    /// Files that had its path before, still to be read.
+    rotated: std::vec::IntoIter<PathBuf>,
+}
+
+/// How input that keeps coming is read.
+#[derive(Clone)]
+pub struct Living {
+    /// What it is waited for with.
+    pub live: Arc<dyn Live>,
+    /// Whether the last input is a file that is read on as it grows.
+    pub follows: bool,
 }
 
 /// How inputs are read.
@@ -120,7 +146,7 @@ pub struct Source {
 pub struct Reading {
     /// How the inputs are written.
     pub format: Format,
-    /// For standard input: files are never handed on in part.
+    /// For input that comes bit by bit: files that stand still are never handed on in part.
     pub eager: Eager,
     /// Whether places carry fingerprints, so that reading can go on from there at another time.
     pub fingerprints: bool,
@@ -137,24 +163,52 @@ enum Current {
 impl Source {
     /// A stream over `inputs`, which are opened one after the other.
     pub fn new(inputs: Vec<Input>, reading: Reading) -> Self {
-        let inputs = inputs.into_iter();
-        Self { inputs, current: None, reading, opened: 0, sequence: 0, columns: None, used: None }
+        Self {
+            inputs: inputs.into_iter(),
+            current: None,
+            reading,
+            opened: 0,
+            sequence: 0,
+            columns: None,
+            used: None,
+            living: None,
+            followed: None,
+            rotated: Vec::new().into_iter(),
+        }
+    }
+
+    /// The same, some of whose inputs may keep coming.
+    #[must_use]
+    pub fn living(self, living: Option<Living>) -> Self {
+        Self { living, ..self }
     }
 
     /// A stream that goes on where another one over the same inputs stood at `position`.
     ///
     /// Plain files are read from there; a pipe, a compressed file or a generated stream is read from its start and what
-    /// was read before is passed over.
+    /// was read before is passed over. A file that is followed is found again where it was rotated away, and what
+    /// connections sent is gone: that goes on with what they send from now on.
     ///
     /// # Errors
     /// Inputs that are not those that were read before.
-    pub fn resume(inputs: Vec<Input>, reading: Reading, position: &Position) -> Result<Self> {
-        let Some((&last, before)) = position.places.split_last() else { return Ok(Self::new(inputs, reading)) };
+    pub fn resume(inputs: Vec<Input>, reading: Reading, position: &Position, living: Option<Living>) -> Result<Self> {
+        let Some((&last, before)) = position.places.split_last() else {
+            return Ok(Self::new(inputs, reading).living(living));
+        };
         resume::check_finished(&inputs, before, reading.format)?;
-        let current = resume::open_at(&inputs, &last, reading)?;
         let opened = last.source as usize + 1;
-        let inputs = inputs.into_iter().skip(opened).collect::<Vec<_>>();
-        Ok(Self { current: Some(current), opened: last.source + 1, ..Self::new(inputs, reading) })
+        let rest = inputs.iter().skip(opened).cloned().collect();
+        let source = Self { opened: last.source + 1, ..Self::new(rest, reading) }.living(living);
+        match inputs.get(opened - 1) {
+            Some(Input::Socket(_)) => Ok(Self { opened: 0, inputs: inputs.into_iter(), ..source }),
+            Some(Input::File(path)) if opened == inputs.len() && source.follows().is_some() => {
+                source.resumed_in(path.clone(), &last)
+            }
+            _ => {
+                let current = resume::open_at(&inputs, &last, reading)?;
+                Ok(Self { current: Some(current.waited_for(source.living.as_ref(), false)), ..source })
+            }
+        }
     }
 
     /// Makes the chunks that follow smaller where the records of `sample` are short, or become many features each; columns
@@ -204,9 +258,8 @@ impl Source {
     pub fn next_chunk(&mut self, mut spare: Chunk) -> Result<Option<Chunk>> {
         loop {
             let Some(current) = &mut self.current else {
-                let Some(input) = self.inputs.next() else { return Ok(None) };
-                self.current = Some(Current::open(&input, self.reading)?);
-                self.opened += 1;
+                let Some(next) = self.open_next()? else { return Ok(None) };
+                self.current = Some(next);
                 self.agree()?;
                 continue;
             };
@@ -226,6 +279,61 @@ impl Source {
 }
 
 impl Source {
+    /// What a file that is followed is waited for with, where one is.
+    fn follows(&self) -> Option<&Arc<dyn Live>> {
+        self.living.as_ref().filter(|living| living.follows).map(|living| &living.live)
+    }
+
+    /// Goes on in the file that was followed, or in the one that it has become.
+    fn resumed_in(mut self, path: PathBuf, place: &Place) -> Result<Self> {
+        let Some(live) = self.follows() else { return Ok(self) };
+        let input = Input::File(path.clone());
+        let (text, byte): (Box<dyn Read + Send>, _) = match follow::find(&path, place, live)? {
+            Found::Here(file, byte) => (Box::new(file), byte),
+            Found::Rotated(file, byte, rotated) => {
+                self.rotated = rotated.into_iter();
+                (Box::new(file), byte)
+            }
+        };
+        let text = resume::in_no_line(text, byte, &input)?;
+        self.current = Some(self.growing(text, &input, place.offset));
+        self.followed = Some(path);
+        Ok(self)
+    }
+
+    /// The next input, or the next file that has the path of the one that is followed.
+    fn open_next(&mut self) -> Result<Option<Current>> {
+        let rotated = self.rotated.next();
+        if let (Some(path), Some(live)) = (&self.followed, self.follows()) {
+            let input = Input::File(path.clone());
+            let text: Box<dyn Read + Send> = match rotated {
+                Some(rotated) => open::file(&rotated)?.reader(),
+                None => Box::new(Followed::open(path, live)?),
+            };
+            return Ok(Some(self.growing(text, &input, 0)));
+        }
+        let Some(input) = self.inputs.next() else { return Ok(None) };
+        let current = match (&input, self.follows()) {
+            (Input::File(path), Some(live)) if self.inputs.len() == 0 => {
+                let file = Followed::open(path, live)?;
+                self.followed = Some(path.clone());
+                self.growing(Box::new(file), &input, 0)
+            }
+            _ => Current::open(&input, self.reading, self.living.as_ref())?,
+        };
+        self.opened += 1;
+        Ok(Some(current))
+    }
+
+    /// A text that is followed, or was until it was rotated away. All but the first of a run may lack the header line.
+    fn growing(&self, text: Box<dyn Read + Send>, input: &Input, offset: u64) -> Current {
+        let Reading { format, eager, fingerprints, chunk } = self.reading;
+        let fingerprint = if fingerprints { Fingerprint::Trail(Vec::new()) } else { Fingerprint::Off };
+        let mut chunker = Chunker::new(text, input.name(), format, eager).behind(offset, fingerprint);
+        chunker.set_size(chunk);
+        Current::Text(chunker).waited_for(self.living.as_ref(), self.sequence > 0 || self.used.is_some())
+    }
+
     /// Compares the columns of an input that has just been opened with the first one's.
     fn agree(&mut self) -> Result<()> {
         let Some(Current::Columnar(chunks)) = &mut self.current else { return Ok(()) };
@@ -236,7 +344,7 @@ impl Source {
 
 impl Current {
     /// An input from its start.
-    fn open(input: &Input, reading: Reading) -> Result<Self> {
+    fn open(input: &Input, reading: Reading, living: Option<&Living>) -> Result<Self> {
         match input {
             &Input::Synthetic { generator, rows, seed } => {
                 Ok(Self::Synthetic(Box::new(SyntheticChunks::new(generator, rows, seed, reading.fingerprints))))
@@ -246,23 +354,36 @@ impl Current {
                 Ok(Self::Columnar(Box::new(chunks)))
             }
             _ => {
-                let text = open_text(input)?;
+                let from_others = living.map_or(Ok(None), |living| living.live.text(input))?;
+                let text = from_others.map_or_else(|| open_text(input), |text| Ok(Text::Stream(text)))?;
+                let is_socket = matches!(input, Input::Socket(_));
                 let fingerprint = match &text {
-                    _ if !reading.fingerprints => Fingerprint::Off,
+                    _ if !reading.fingerprints || is_socket => Fingerprint::Off,
                     Text::File(_) => Fingerprint::Tail,
                     Text::Stream(_) => Fingerprint::whole(),
                 };
-                Ok(Self::text(text, input, reading, 0, fingerprint))
+                Ok(Self::text(text, input, reading, 0, fingerprint).waited_for(living, is_socket))
             }
         }
     }
 
     /// A text whose first `offset` bytes have been read.
     fn text(text: Text, input: &Input, reading: Reading, offset: u64, fingerprint: Fingerprint) -> Self {
-        let eager = if *input == Input::Stdin { reading.eager } else { Eager::Never };
+        let eager = if matches!(input, Input::Stdin | Input::Socket(_)) { reading.eager } else { Eager::Never };
         let mut chunker = Chunker::new(text.reader(), input.name(), reading.format, eager).behind(offset, fingerprint);
         chunker.set_size(reading.chunk);
         Self::Text(chunker)
+    }
+
+    /// The same with what it is waited for with, where it keeps coming.
+    fn waited_for(self, living: Option<&Living>, may_lack_header: bool) -> Self {
+        match self {
+            Self::Text(chunker) => {
+                let live = living.map(|living| living.live.clone());
+                Self::Text(chunker.live(live).may_lack_header(may_lack_header))
+            }
+            other => other,
+        }
     }
 
     /// Fills the next chunk; `false` at the end.
@@ -279,6 +400,10 @@ impl Current {
 fn open_text(input: &Input) -> Result<Text> {
     match input {
         Input::File(path) => open::file(path),
+        Input::Socket(_) => Err(Error::usage(format!(
+            "nothing has been sent to {} yet that could be looked at: name a file with such lines instead of --listen",
+            input.name()
+        ))),
         _ => open::stdin(),
     }
 }

@@ -53,6 +53,11 @@ pub fn file(path: &Path) -> Result<Text> {
     decompress(file, &name.to_string(), expected).map(Text::Stream)
 }
 
+/// Whether there is a plain text file of this name, which can be read on as it grows.
+pub fn is_plain_file(path: &Path) -> bool {
+    path.is_file() && matches!(file(path), Ok(Text::File(_)))
+}
+
 /// Standard input as text, decompressed where it is gzip or zstd.
 ///
 /// # Errors

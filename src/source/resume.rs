@@ -9,6 +9,7 @@ use twox_hash::xxhash3_64::Hasher;
 
 use super::columnar::ColumnChunks;
 use super::fingerprint::Fingerprint;
+use super::live::SILENT;
 use super::open::Text;
 use super::synthetic::chunks::SyntheticChunks;
 use super::{CHUNK, Current, Input, Reading, open_text};
@@ -103,15 +104,24 @@ fn open_text_at(text: Text, input: &Input, place: &Place, reading: Reading) -> R
             (Text::Stream(stream), fingerprint, tail)
         }
     };
-    let text = match tail {
-        Some(byte) if byte != b'\n' => not_in_a_line(text.reader(), input)?,
-        _ => text,
-    };
+    let text = Text::Stream(in_no_line(text.reader(), tail, input)?);
     Ok(Current::text(text, input, reading, place.offset, fingerprint))
 }
 
+/// The text behind a place, which must not lie in a line; `before` is the byte before it.
+pub(super) fn in_no_line(
+    text: Box<dyn Read + Send>,
+    before: Option<u8>,
+    input: &Input,
+) -> Result<Box<dyn Read + Send>> {
+    match before {
+        Some(byte) if byte != b'\n' => not_in_a_line(text, input),
+        _ => Ok(text),
+    }
+}
+
 /// Compares what stands before the place in a file, which then stands at the place; gives the last byte before it.
-fn check_tail(file: &mut File, input: &Input, place: &Place) -> Result<Option<u8>> {
+pub(super) fn check_tail(file: &mut File, input: &Input, place: &Place) -> Result<Option<u8>> {
     let length = file.metadata().map_err(|cause| unreadable(input, cause))?.len();
     if length < place.offset {
         return Err(another(input, place));
@@ -161,9 +171,14 @@ fn pass(from: &mut dyn Read, bytes: u64, mut see: impl FnMut(&[u8])) -> io::Resu
 }
 
 /// A record without a line end is whole only where the input ends behind it, now as then.
-fn not_in_a_line(mut text: Box<dyn Read + Send>, input: &Input) -> Result<Text> {
+fn not_in_a_line(mut text: Box<dyn Read + Send>, input: &Input) -> Result<Box<dyn Read + Send>> {
     let mut next = [0];
-    let read = text.read(&mut next).map_err(|cause| unreadable(input, cause))?;
+    let read = loop {
+        match text.read(&mut next) {
+            Err(cause) if cause.kind() == SILENT => {} // a file that is followed: what comes next is waited for
+            read => break read.map_err(|cause| unreadable(input, cause))?,
+        }
+    };
     if read > 0 && !matches!(next[0], b'\n' | b'\r') {
         return Err(Error::input(format!(
             "{} ended without a line end when it was read, and its last line has been continued since: that record has \
@@ -172,7 +187,7 @@ fn not_in_a_line(mut text: Box<dyn Read + Send>, input: &Input) -> Result<Text> 
             input.name()
         )));
     }
-    Ok(Text::Stream(Box::new(io::Cursor::new(next).take(read as u64).chain(text))))
+    Ok(Box::new(io::Cursor::new(next).take(read as u64).chain(text)))
 }
 
 fn another(input: &Input, place: &Place) -> Error {
@@ -242,7 +257,7 @@ mod tests {
         for at in 0..chunks.len() {
             position.advance(chunks[at].0);
             let rest: Vec<u8> = chunks[at + 1..].iter().flat_map(|(_, text)| text.clone()).collect();
-            let resumed = all(Source::resume(inputs.to_vec(), READING, &position).unwrap());
+            let resumed = all(Source::resume(inputs.to_vec(), READING, &position, None).unwrap());
             let found: Vec<u8> = resumed.iter().flat_map(|(_, text)| text.clone()).collect();
             assert!(found == rest, "behind chunk {at} of {inputs:?}");
             assert_eq!(resumed.last().map(|(place, _)| place), chunks[at + 1..].last().map(|(place, _)| place));
@@ -270,7 +285,7 @@ mod tests {
     }
 
     fn refusal(input: &Input, position: &Position) -> String {
-        let error = Source::resume(vec![input.clone()], READING, position).err().unwrap();
+        let error = Source::resume(vec![input.clone()], READING, position, None).err().unwrap();
         assert_eq!(error.kind(), crate::error::ErrorKind::Input);
         error.to_string()
     }
@@ -312,7 +327,7 @@ mod tests {
         for (one, other) in [(&plain, &packed), (&packed, &plain)] {
             let chunks = all(Source::new(vec![one.clone()], READING));
             let position = Position { places: vec![chunks[2].0] };
-            let rest = all(Source::resume(vec![other.clone()], READING, &position).unwrap());
+            let rest = all(Source::resume(vec![other.clone()], READING, &position, None).unwrap());
             assert_eq!(rest[0].1, chunks[3].1);
         }
     }
@@ -323,9 +338,9 @@ mod tests {
         let inputs = ["a.csv", "b.csv"].map(|name| written(&folder.path().join(name), b"x,y\n1,2\n"));
         let ends: Vec<Place> = all(Source::new(inputs.to_vec(), READING)).iter().map(|(place, _)| *place).collect();
         written(&folder.path().join("a.csv"), b"x,y\n1,2\n3,4\n");
-        let resumed = Source::resume(inputs[..1].to_vec(), READING, &Position { places: ends[..1].to_vec() });
+        let resumed = Source::resume(inputs[..1].to_vec(), READING, &Position { places: ends[..1].to_vec() }, None);
         assert_eq!(all(resumed.unwrap())[0].1, b"3,4\n");
-        let error = Source::resume(inputs.to_vec(), READING, &Position { places: ends }).err().unwrap();
+        let error = Source::resume(inputs.to_vec(), READING, &Position { places: ends }, None).err().unwrap();
         assert!(error.to_string().contains("a.csv has grown"), "{error}");
     }
 
@@ -336,7 +351,7 @@ mod tests {
         let input = written(&path, b"x,y\n1,2");
         let position = Position { places: vec![all(Source::new(vec![input.clone()], READING))[0].0] };
         written(&path, b"x,y\n1,2\n3,4\n");
-        assert_eq!(all(Source::resume(vec![input.clone()], READING, &position).unwrap())[0].1, b"\n3,4\n");
+        assert_eq!(all(Source::resume(vec![input.clone()], READING, &position, None).unwrap())[0].1, b"\n3,4\n");
         written(&path, b"x,y\n1,23\n");
         assert!(refusal(&input, &position).contains("continued since"));
     }

@@ -52,6 +52,12 @@ pub fn run(request: &Request, stop: &Stop, observe: &mut dyn FnMut(&Event)) -> R
             passes.count
         )));
     }
+    let live = [("--follow", request.plan.live.follows), ("--max-delay", request.plan.live.max_delay.is_some())];
+    if let Some((flag, _)) = live.iter().find(|(_, is_named)| *is_named) {
+        return Err(Error::usage(format!(
+            "{flag} does not go with verify-resume: what is learned then depends on when records come; leave it out"
+        )));
+    }
     let mut work = Work::make(request.work.as_deref())?;
     let job = work.write("job.toml", &job::without_outputs(&request.options)?)?;
     let folder = work.part("uninterrupted")?;
@@ -83,6 +89,7 @@ fn check_inputs(inputs: &[Input]) -> Result<()> {
         input.check()?;
         match input {
             Input::Stdin => return refused("standard input".into()),
+            Input::Socket(_) => return refused(input.name()),
             Input::File(_) if input.size().is_none() => return refused(input.name()),
             Input::File(_) | Input::Synthetic { .. } => {}
         }

@@ -170,6 +170,7 @@ fn refuse_what_does_not_go(options: &Options) -> Result<()> {
         ("--label-delay", options.event_time.label_delay.is_some(), at_once),
         ("--label-time", options.event_time.label_time.is_some(), at_once),
         ("--join-timeout", options.event_time.join_timeout.is_some(), at_once),
+        ("--max-delay", options.learner.max_delay.is_some(), "its learners wait for micro-batches that are full"),
         ("--warm-start", options.learner.warm_start.is_some(), "every learner of a sweep begins with nothing learned"),
     ];
     match named.into_iter().find(|(_, is_named, _)| *is_named) {

@@ -61,6 +61,22 @@ fn check_time(plan: &Plan, schema: &Schema) -> Result<()> {
     ))
 }
 
+/// Whether the user has said what each column is that the first line of `text` names, or that are named without it.
+pub(super) fn are_all_named(plan: &Plan, text: &[u8]) -> bool {
+    let options = &plan.options;
+    if plan.format.is_sparse() {
+        return true; // nothing is inferred
+    }
+    if !plan.format.has_quotes() || !options.transform.iter().all(Step::is_online) {
+        return false;
+    }
+    let header = || csv::header(text, plan.format.delimiter()).0;
+    let names = options.source.columns.clone().unwrap_or_else(header);
+    let roles = vec![None; names.len()];
+    let found = infer::infer(&names, &roles, &[], &plan.named(), &options.feature, plan.format, true);
+    found.map_or(true, |(_, inferred)| inferred.is_empty()) // what is wrong is told at once
+}
+
 /// How names become numbers: a sparse format's digits are numbers, unless the user says otherwise.
 fn hashing(plan: &Plan) -> Hashing {
     let usual = if plan.format.is_sparse() { Hashing::Strings } else { Hashing::All };
