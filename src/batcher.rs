@@ -2,7 +2,9 @@
 //! where nothing is learned and it makes no difference.
 //!
 //! On the way numbers are standardised, online transforms carried out, labels resolved and records numbered: what depends
-//! on the order happens here.
+//! on the order happens here. Sibling: [`segments`] (values by which metrics are told apart, as numbers).
+
+pub mod segments;
 
 use std::ops::Range;
 
@@ -12,6 +14,7 @@ use crate::examples::{Examples, MicroBatch};
 use crate::online::{Online, Sifted};
 use crate::scaler::Scaler;
 use crate::snapshot::{Restoring, Saving, Snapshot};
+use segments::Segments;
 
 /// Fills micro-batches.
 #[derive(Debug)]
@@ -24,6 +27,10 @@ pub struct Batcher {
     learns_scales: bool,
     /// What else depends on the records before.
     online: Option<Online>,
+    /// By what metrics are told apart.
+    segments: Option<Segments>,
+    /// Whether records carry their event time on.
+    carries_time: bool,
     filling: MicroBatch,
 }
 
@@ -32,13 +39,25 @@ impl Batcher {
     pub fn new(size: usize, stride: usize, scaler: Scaler, learns_scales: bool) -> Self {
         let mut filling = MicroBatch::default();
         filling.clear();
-        Self { size, stride, scaler, labels: LabelGuard::default(), learns_scales, online: None, filling }
+        let (labels, segments) = (LabelGuard::default(), None);
+        Self { size, stride, scaler, labels, learns_scales, online: None, segments, carries_time: false, filling }
     }
 
     /// The same with the online transforms of a job.
     #[must_use]
     pub fn with(self, online: Option<Online>) -> Self {
         Self { online, ..self }
+    }
+
+    /// The same with what metrics by windows and segments need of a record.
+    #[must_use]
+    pub fn telling_apart(self, segments: Option<Segments>, carries_time: bool) -> Self {
+        Self { segments, carries_time, ..self }
+    }
+
+    /// The segments met so far.
+    pub fn segments(&self) -> Option<&Segments> {
+        self.segments.as_ref()
     }
 
     /// The running scales as they stand.
@@ -85,6 +104,12 @@ impl Batcher {
                 batch.id.extend_from_slice(examples.id_of(at));
                 batch.id_end.push(batch.id.len() as u32);
             }
+        }
+        if self.carries_time && !examples.time.is_empty() {
+            batch.time.extend_from_slice(&examples.time[row..end]);
+        }
+        if let Some(segments) = &mut self.segments {
+            (row..end).for_each(|at| segments.push(examples, at, &mut batch.segment));
         }
         batch.rows += end - row;
         Ok(end)
@@ -166,20 +191,24 @@ impl Snapshot for Batcher {
     const PART: &'static str = "batcher";
 
     fn save(&self, to: &mut Saving<'_>) {
-        let Self { size: _, stride: _, scaler, labels, learns_scales: _, online, filling } = self;
+        let Self { size: _, stride: _, scaler, labels, learns_scales: _, online, segments, carries_time: _, filling } =
+            self;
         to.save(scaler);
         online.iter().for_each(|online| to.save(online));
+        segments.iter().for_each(|segments| to.save(segments));
         to.save(labels);
         to.save(filling);
     }
 
     fn restore(&mut self, from: &Restoring<'_>) -> Result<()> {
-        let Self { size, stride, scaler, labels, learns_scales: _, online, filling } = self;
+        let Self { size, stride, scaler, labels, learns_scales: _, online, segments, carries_time, filling } = self;
         from.restore(scaler)?;
         online.iter_mut().try_for_each(|online| from.restore(online))?;
+        segments.iter_mut().try_for_each(|segments| from.restore(segments))?;
         from.restore(labels)?;
         from.restore(filling)?;
         let fits = filling.rows < *size && filling.dense.len() == filling.rows * *stride;
-        from.check("filling", fits)
+        from.check("filling", fits && (filling.rows == 0 || filling.time.is_empty() != *carries_time))?;
+        from.check("filling", (filling.rows == 0) || filling.segment.is_empty() != segments.is_some())
     }
 }

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::batcher::Batcher;
+use crate::batcher::segments::Segments;
 use crate::config::MaxRejected;
 use crate::dictionary::Dictionary;
 use crate::error::{Error, ErrorKind, Result};
@@ -16,6 +17,8 @@ use crate::examples::{Examples, MicroBatch, Scored};
 use crate::learner::optimizer::smaller_step;
 use crate::learner::{Learner, Settings};
 use crate::metric::Metrics;
+use crate::metric::windows::line::Line;
+use crate::metric::windows::{Closed, Spec, Windowed};
 use crate::online::{Online, Sifted};
 use crate::record::{LossSum, Position, Reason, Rejected};
 use crate::snapshot::{Restoring, Saving, Snapshot, State};
@@ -35,6 +38,15 @@ pub trait Sink {
     /// # Errors
     /// An output that cannot be written.
     fn rejected(&mut self, record: u64, rejected: &Rejected) -> Result<()>;
+
+    /// Takes a window that is over: its own line, then those of its segments.
+    ///
+    /// # Errors
+    /// An output that cannot be written.
+    fn window(&mut self, lines: &[Line<'_>]) -> Result<()> {
+        let _ = lines;
+        Ok(())
+    }
 }
 
 /// What has been counted so far.
@@ -73,6 +85,10 @@ pub struct Engine {
     spare: Vec<MicroBatch>,
     /// Where the stream is to be learned more than once, which a checkpoint does not outlive.
     kept: Option<Kept>,
+    /// Where metrics are told by windows or segments.
+    windowed: Option<Windowed>,
+    /// Windows that are over, until they are handed on.
+    closed: Vec<Closed>,
 }
 
 impl Engine {
@@ -89,7 +105,15 @@ impl Engine {
             max_rejected,
             spare: Vec::new(),
             kept: None,
+            windowed: None,
+            closed: Vec::new(),
         }
+    }
+
+    /// The same with metrics by windows and segments.
+    #[must_use]
+    pub fn telling_windows(self, spec: Option<&Spec>) -> Self {
+        Self { windowed: spec.map(Windowed::new), ..self }
     }
 
     /// Takes all that it remembers between two chunks into `state`, after handing on what is under way. The stream can
@@ -110,6 +134,8 @@ impl Engine {
             max_rejected: _,
             spare: _,
             kept: _,
+            windowed,
+            closed: _,
         } = self;
         state.clear();
         state.save(batcher);
@@ -118,6 +144,7 @@ impl Engine {
         state.save(counts);
         state.save(position);
         state.save(dictionary);
+        windowed.iter().for_each(|windowed| state.save(windowed));
         Ok(())
     }
 
@@ -137,12 +164,15 @@ impl Engine {
             max_rejected: _,
             spare: _,
             kept: _,
+            windowed,
+            closed: _,
         } = self;
         state.restore(batcher)?;
         state.restore(metrics)?;
         state.restore(counts)?;
         state.restore(position)?;
-        state.restore(dictionary)
+        state.restore(dictionary)?;
+        windowed.iter_mut().try_for_each(|windowed| state.restore(windowed))
     }
 
     /// Waits for everything under way and hands it on, without ending the micro-batch that is being filled.
@@ -192,6 +222,7 @@ impl Engine {
     pub fn finish(&mut self, sink: &mut dyn Sink) -> Result<()> {
         self.learn(sink)?;
         self.settle(sink)?;
+        self.close_windows(sink)?;
         self.check_rejected()
     }
 
@@ -228,6 +259,16 @@ impl Engine {
     /// The online transforms.
     pub fn online(&self) -> Option<&Online> {
         self.batcher.online()
+    }
+
+    /// Metrics by windows and segments.
+    pub fn windowed(&self) -> Option<&Windowed> {
+        self.windowed.as_ref()
+    }
+
+    /// What segments are called.
+    pub fn segments(&self) -> Option<&Segments> {
+        self.batcher.segments()
     }
 
     /// The running scales.
@@ -285,17 +326,42 @@ impl Engine {
             if let Some(row) = scored.first_not_finite() {
                 let error = self.diverged(scored.batch.record[row]);
                 scored.truncate(row);
-                self.metrics.update(&scored);
+                self.score(&scored, sink)?;
                 sink.scored(scored)?;
+                self.close_windows(sink)?;
                 return Err(error);
             }
-            self.metrics.update(&scored);
+            self.score(&scored, sink)?;
             if let Some(mut free) = sink.scored(scored)? {
                 self.spare.push(std::mem::take(&mut free.batch));
                 self.learner.recycle(free);
             }
         }
         Ok(())
+    }
+
+    /// Takes predictions into the metrics, and hands on the windows that are over by them.
+    fn score(&mut self, scored: &Scored, sink: &mut dyn Sink) -> Result<()> {
+        self.metrics.update(scored);
+        if let Some(windowed) = &mut self.windowed {
+            windowed.add(scored, &mut self.closed);
+            self.tell_windows(sink)?;
+        }
+        Ok(())
+    }
+
+    /// Closes all windows and hands them on: nothing comes behind.
+    fn close_windows(&mut self, sink: &mut dyn Sink) -> Result<()> {
+        if let Some(windowed) = &mut self.windowed {
+            windowed.finish(&mut self.closed);
+        }
+        self.tell_windows(sink)
+    }
+
+    fn tell_windows(&mut self, sink: &mut dyn Sink) -> Result<()> {
+        let segments = self.batcher.segments();
+        let name = |number| segments.map_or((0, "", ""), |segments| segments.name(number));
+        self.closed.drain(..).try_for_each(|closed| sink.window(&closed.lines(name)))
     }
 
     /// Why a run ends at the first prediction that is not a finite number: none behind it would be one.

@@ -79,9 +79,9 @@ pub struct Examples {
     /// Event time in microseconds since 1970, `i64::MIN` where it is missing: one a row, or empty where nothing asks
     /// for it.
     pub time: Vec<i64>,
-    /// The texts of the column by which metrics are told apart, one after the other; empty where there is none.
+    /// The texts of the columns by which metrics are told apart, row after row; empty where there are none.
     pub segment: Vec<u8>,
-    /// End of each of them in `segment`: one a row, or empty.
+    /// End of each of them in `segment`: as many a row as there are such columns.
     pub segment_end: Vec<u32>,
     /// The records as they were read, one after the other; empty where nothing asks for them.
     pub raw: Vec<u8>,

@@ -278,6 +278,22 @@ impl Parts {
     }
 }
 
+/// A time as text, ISO 8601 in UTC.
+///
+/// ```
+/// use tidemill::timestamp::{parse, written};
+/// let times = ["2024-05-01T10:00:00Z", "1969-12-31T23:59:59.250000Z"];
+/// assert_eq!(times.map(|text| parse(text.as_bytes()).map(written)), times.map(|text| Some(text.to_owned())));
+/// ```
+pub fn written(time: i64) -> String {
+    let (days, of_day) = (time.div_euclid(DAY), time.rem_euclid(DAY));
+    let (year, month, day) = date_of(days);
+    let (seconds, micros) = (of_day / SECOND, of_day % SECOND);
+    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let fraction = if micros == 0 { String::new() } else { format!(".{micros:06}") };
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z")
+}
+
 fn is_leap(year: i64) -> bool {
     year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
 }

@@ -101,7 +101,7 @@ impl Checkpoint {
             scales.extend(online.arrays());
         }
         // Columns are structs of text and numbers: JSON can hold them all.
-        let columns = serde_json::to_value(schema).unwrap_or_default();
+        let columns = serde_json::to_value(schema.without_segments()).unwrap_or_default();
         let mut dictionary = Dictionary::new(settings.hash_bits);
         self.state.restore(&mut dictionary)?;
         let (names, tidemill) = (dictionary.known(&model), self.header.tidemill.clone());

@@ -39,6 +39,9 @@ pub(super) struct PredictArgs {
     /// Column carried into the predictions [default: the model's, where the input has it]
     #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
     id: Option<String>,
+    /// Column of the event time, for metrics by windows of it [default: the model's]
+    #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
+    time: Option<String>,
     /// One row a record: .csv or .jsonl [default: - (standard output, as CSV)]
     #[arg(long, value_name = "FILE")]
     predictions: Option<String>,
@@ -48,6 +51,18 @@ pub(super) struct PredictArgs {
     /// Records that could not be used, as JSON lines
     #[arg(long, value_name = "FILE")]
     rejected: Option<String>,
+    /// Metrics by windows, a line each: .jsonl or .csv, - for standard output
+    #[arg(long, value_name = "FILE")]
+    metrics: Option<String>,
+    /// What a window spans: event time like 15m, 1h or 1d, or a number of predicted records; several with commas
+    #[arg(long, value_delimiter = ',', value_parser = trimmed, value_name = "TIME|RECORDS")]
+    metrics_every: Option<Vec<String>>,
+    /// Columns by whose values metrics are told apart, by window and over the whole run
+    #[arg(long, value_delimiter = ',', value_parser = trimmed, value_name = "COLUMNS")]
+    segment: Option<Vec<String>>,
+    /// Values of a segment's column that are told apart, the first that come [default: 1000]
+    #[arg(long, value_name = "N")]
+    segments: Option<usize>,
     /// Rejected records beyond which to stop: a share like 1% or a number
     #[arg(long, value_name = "LIMIT")]
     max_rejected: Option<String>,
@@ -101,6 +116,7 @@ fn options(args: PredictArgs) -> Options {
             positive: args.positive,
             weight: args.weight,
             id: args.id,
+            time: args.time,
             ..SourceOptions::default()
         },
         learner: LearnerOptions { threads: args.threads, ..LearnerOptions::default() },
@@ -109,6 +125,10 @@ fn options(args: PredictArgs) -> Options {
             model: None,
             summary: args.summary,
             rejected: args.rejected,
+            metrics: args.metrics,
+            metrics_every: args.metrics_every,
+            segment: args.segment,
+            segments: args.segments,
             max_rejected: args.max_rejected,
         },
         ..Options::default()

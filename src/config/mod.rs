@@ -1,7 +1,7 @@
 //! The configuration: options from the command line and a job file, turned once into a checked [`Plan`].
 //!
 //! Reads the job file, and nothing else. Siblings: [`options`] (the table behind flags and keys), `keys` (what was meant by a
-//! wrong one), [`checkpoint`] and [`passes`].
+//! wrong one), [`checkpoint`], [`passes`] and [`windows`].
 
 pub mod checkpoint;
 mod inferred;
@@ -10,6 +10,7 @@ pub mod options;
 pub mod passes;
 pub mod sweep;
 mod warm_start;
+pub mod windows;
 
 use std::path::{Path, PathBuf};
 
@@ -23,6 +24,7 @@ use crate::source::{Input, names};
 pub use checkpoint::{Checkpointing, Every};
 pub use options::{CheckpointOptions, LearnerOptions, OptimizerName, Options, OutputOptions, SourceOptions};
 pub use passes::Passes;
+pub use windows::Windows;
 
 /// Records of a micro-batch unless another number is named.
 pub const DEFAULT_BATCH: usize = 256;
@@ -64,6 +66,8 @@ pub struct Plan {
     pub checkpoint: Option<Checkpointing>,
     /// How often the stream is learned, if more than once.
     pub passes: Option<Passes>,
+    /// What metrics are told by beside those of the whole run.
+    pub windows: Option<Windows>,
 }
 
 /// Files to write, where named.
@@ -77,6 +81,8 @@ pub struct Outputs {
     pub summary: Option<PathBuf>,
     /// What could not be used.
     pub rejected: Option<PathBuf>,
+    /// Metrics by windows.
+    pub metrics: Option<PathBuf>,
 }
 
 /// Rejections beyond which a run stops.
@@ -224,13 +230,20 @@ impl Plan {
                 model: path(output.model),
                 summary: path(output.summary),
                 rejected: path(output.rejected),
+                metrics: path(output.metrics),
             },
             max_rejected: MaxRejected::parse(output.max_rejected.as_deref().unwrap_or("1%"))?,
             checkpoint: Checkpointing::of(&options.checkpoint)?,
             passes: Passes::of(&options)?,
+            windows: Windows::of(&options.output)?,
             base: Options::default(),
             options,
         })
+    }
+
+    /// Whether metrics are asked for by windows of event time.
+    pub fn has_windows_of_time(&self) -> bool {
+        self.windows.as_ref().is_some_and(Windows::need_time)
     }
 
     /// What the user said about columns.
@@ -245,7 +258,9 @@ impl Plan {
             categorical: source.categorical.unwrap_or_default(),
             ignore: source.ignore.unwrap_or_default(),
             log: source.log.unwrap_or_default(),
-            needs_time: self.options.transform.iter().any(Step::needs_time),
+            needs_time: self.options.transform.iter().any(Step::needs_time) || self.has_windows_of_time(),
+            finds_time: self.has_windows_of_time(),
+            segments: self.windows.as_ref().map(|windows| windows.segments.clone()).unwrap_or_default(),
         }
     }
 }

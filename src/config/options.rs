@@ -162,6 +162,18 @@ section! {
         /// Records that could not be used, as JSON lines
         #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
         rejected: String,
+        /// Metrics by windows, a line each: .jsonl or .csv, - for standard output
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
+        metrics: String,
+        /// What a window spans: event time like 15m, 1h or 1d, or a number of predicted records; several with commas
+        #[arg(long, value_delimiter = ',', value_parser = trimmed, value_name = "TIME|RECORDS", help_heading = "Output")]
+        metrics_every: Vec<String>,
+        /// Columns by whose values metrics are told apart, by window and over the whole run
+        #[arg(long, value_delimiter = ',', value_parser = trimmed, value_name = "COLUMNS", help_heading = "Output")]
+        segment: Vec<String>,
+        /// Values of a segment's column that are told apart, the first that come [default: 1000]
+        #[arg(long, value_name = "N", help_heading = "Output")]
+        segments: usize,
         /// Rejected records beyond which to stop: a share like 1% or a number [default: 1%]
         #[arg(long, value_name = "LIMIT", help_heading = "Output")]
         max_rejected: String,

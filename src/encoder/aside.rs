@@ -1,6 +1,8 @@
 //! What is set aside for the engine's transforms: takes records, gives keys of those that come again, event times, numbers
-//! whose quantiles are features, and categories whose missing values are imputed. Never looks at a label, and remembers
-//! nothing.
+//! whose quantiles are features, categories whose missing values are imputed, and values by which metrics are told apart.
+//! Never looks at a label, and remembers nothing.
+
+use std::io::Write;
 
 use twox_hash::XxHash3_64;
 
@@ -18,6 +20,8 @@ pub(super) struct Aside {
     key: Vec<Field>,
     /// Place among the texts, and name.
     time: Option<(usize, String)>,
+    /// By whose values metrics are told apart.
+    segments: Vec<Field>,
     /// Places among the numbers.
     measured: Vec<usize>,
     /// Places among the texts, and the seeds of their values.
@@ -50,6 +54,7 @@ impl Aside {
         let measured = schema.quantiles().into_iter();
         let aside = Self {
             key: key.iter().filter_map(field).collect(),
+            segments: schema.segments.iter().filter_map(|segment| field(&segment.column)).collect(),
             time,
             measured: measured.filter_map(|(name, _)| schema.place(Role::Numeric, name)).collect(),
             categories: schema.imputed(Impute::MostFrequent).into_iter().filter_map(category).collect(),
@@ -57,14 +62,14 @@ impl Aside {
             texts: schema.of(Role::Categorical).count(),
             stride: schema.stride(),
         };
-        let is_asked = !(aside.key.is_empty() && aside.measured.is_empty() && aside.categories.is_empty())
-            || schema.time.is_some();
+        let has_no_values = aside.measured.is_empty() && aside.categories.is_empty() && aside.segments.is_empty();
+        let is_asked = !(aside.key.is_empty() && has_no_values) || schema.time.is_some();
         is_asked.then_some(aside)
     }
 
-    /// The same without keys and times: nothing is left out where nothing is learned.
-    pub(super) fn of_values(self) -> Self {
-        Self { key: Vec::new(), time: None, ..self }
+    /// The same without keys, and without times unless somebody `asks_for_times`: nothing is left out where nothing is learned.
+    pub(super) fn of_values(self, asks_for_times: bool) -> Self {
+        Self { key: Vec::new(), time: self.time.filter(|_| asks_for_times), ..self }
     }
 
     /// Sets a record's values aside; a fault leaves nothing behind.
@@ -76,12 +81,31 @@ impl Aside {
         if !self.key.is_empty() {
             examples.key.push(self.key(records, row));
         }
+        self.push_segments(records, row, examples);
         examples.measured.extend(self.measured.iter().map(|place| records.numeric[row * self.stride + place]));
         for &(place, seed) in &self.categories {
             let value = text(place);
             examples.category.push((!value.is_empty()).then(|| hashed(value, seed, self.hashing)));
         }
         Ok(())
+    }
+
+    /// The values by which metrics are told apart; numbers as they are shortest, so that 7 and 7.0 are one value.
+    fn push_segments(&self, records: &Records, row: usize, examples: &mut Examples) {
+        for &field in &self.segments {
+            match field {
+                Field::Number(place) => push_number(records.numeric[row * self.stride + place], &mut examples.segment),
+                Field::Text(place) => {
+                    let text = records.text[row * self.texts + place].of(&records.chunk.bytes);
+                    examples.segment.extend_from_slice(text);
+                }
+                Field::Id => {
+                    let id = records.id.get(row).map_or(&[][..], |id| id.of(&records.chunk.bytes));
+                    examples.segment.extend_from_slice(id);
+                }
+            }
+            examples.segment_end.push(examples.segment.len() as u32);
+        }
     }
 
     /// Each text is preceded by its length, so that no two keys are written alike; all missing numbers are one.
@@ -99,6 +123,14 @@ impl Aside {
             }
         }
         XxHash3_64::oneshot(&written)
+    }
+}
+
+/// Nothing where it is missing.
+fn push_number(number: f32, to: &mut Vec<u8>) {
+    if !number.is_nan() {
+        let number = if number == 0.0 { 0.0 } else { number }; // the negative one too
+        let _ = write!(to, "{number}"); // memory takes everything
     }
 }
 

@@ -28,6 +28,7 @@ mod weigh;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use crate::batcher::segments::Segments;
 use crate::checkpoint::Header;
 use crate::config::Plan;
 use crate::dictionary::known::Known;
@@ -36,6 +37,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::learner::device;
 use crate::learner::{LostDevice, Model, Settings};
 use crate::metric::Metrics;
+use crate::metric::windows::Windowed;
 use crate::online::Online;
 use crate::scaler::Scaler;
 use crate::schema::{Role, Schema};
@@ -88,6 +90,10 @@ pub struct Outcome {
     pub schema: Schema,
     /// The columns whose role was inferred.
     pub inferred: Vec<(String, Role)>,
+    /// Metrics by windows and segments, where asked for.
+    pub windowed: Option<Windowed>,
+    /// What segments are called.
+    pub segments: Option<Segments>,
     /// How it was learned.
     pub settings: Settings,
     /// Updates that the model had behind it at the start.
@@ -147,6 +153,7 @@ fn run_on(
     let header = header_of(plan, &prepared, found.map(|checkpoint| &checkpoint.header));
     let Prepared { source, head, schema, inferred, settings, first_version, opened, batcher } = prepared;
     let engine = Engine::new(batcher, opened.learner, settings, plan.max_rejected);
+    let engine = engine.telling_windows(plan.windows.as_ref().map(|windows| &windows.spec));
     let mut engine = passes::prepare(plan, engine, schema.dense())?;
     found.map_or(Ok(()), |checkpoint| engine.restore(&checkpoint.state))?;
     let before = found.map_or(Duration::ZERO, |checkpoint| checkpoint.header.elapsed());
@@ -170,6 +177,8 @@ fn run_on(
         scaler: engine.scaler().clone(),
         online: engine.online().map(Online::arrays).unwrap_or_default(),
         waiting: engine.waiting() as u64,
+        windowed: engine.windowed().cloned(),
+        segments: engine.segments().cloned(),
         schema,
         inferred,
         settings,
@@ -218,6 +227,7 @@ fn header_of(plan: &Plan, prepared: &Prepared, resumed: Option<&Header>) -> Head
         chunk_bytes: prepared.source.chunk_bytes(),
         predictions: None,
         rejected: None,
+        metrics: None,
         first_version: prepared.first_version,
         elapsed_s: resumed.map_or(0.0, |header| header.elapsed_s),
         device: prepared.opened.device.clone(),

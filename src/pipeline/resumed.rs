@@ -114,6 +114,7 @@ fn check_same_job(plan: &Plan, found: &Found) -> Result<()> {
     }
     let outputs = [
         ("--predictions", header.predictions.is_some(), plan.outputs.predictions.is_some()),
+        ("--metrics", header.metrics.is_some(), plan.outputs.metrics.is_some()),
         ("--rejected", header.rejected.is_some(), plan.outputs.rejected.is_some()),
     ];
     match outputs.iter().find(|(_, then, now)| then != now) {

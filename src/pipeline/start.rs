@@ -7,10 +7,11 @@ use super::outlet::Outlet;
 use super::stop::Stop;
 use super::{columns, resumed, saved, weigh};
 use crate::batcher::Batcher;
+use crate::batcher::segments::Segments;
 use crate::checkpoint::{Checkpoint, Header, Store};
 use crate::config::{Every, Plan};
 use crate::encoder::label::LabelRule;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::learner::device::{self, Job, Opened, Pairs};
 use crate::learner::{Model, Settings, Shape, Update};
 use crate::online::Online;
@@ -121,6 +122,7 @@ pub(super) fn prepare_on(plan: &Plan, saved: Option<Saved>, stop: &Stop, open: O
     let pairs = if can_leave { Pairs::Welcome } else { Pairs::Made };
     let opened = open(Job { model, settings, features, pairs })?;
     let batcher = Batcher::new(settings.batch, schema.dense_stride(), scaler, !frozen).with(online);
+    let batcher = telling_apart(batcher, plan, &schema)?;
     let (update, batch) = learned.unwrap_or((settings.update, settings.batch));
     let settings = Settings { update, batch, ..settings };
     Ok(Prepared { source, head, schema, inferred, settings, first_version, opened, batcher })
@@ -148,16 +150,30 @@ pub fn prepare_again(plan: &Plan, checkpoint: &Checkpoint, stop: &Stop) -> Resul
     let pairs = if header.leaves_pairs { Pairs::LeftOut } else { Pairs::Made };
     let job = Job { model, settings: header.settings, features, pairs };
     let opened = device::open(&resumed::device(plan, header), job)?;
+    let batcher = Batcher::new(header.settings.batch, schema.dense_stride(), scaler, true).with(Online::new(&schema));
     Ok(Prepared {
         source,
         head: None,
-        batcher: Batcher::new(header.settings.batch, schema.dense_stride(), scaler, true).with(Online::new(&schema)),
+        batcher: telling_apart(batcher, plan, &schema)?,
         schema,
         inferred: header.inferred.clone(),
         settings: header.settings,
         first_version: header.first_version,
         opened,
     })
+}
+
+/// The batcher with what metrics by windows and segments need.
+fn telling_apart(batcher: Batcher, plan: &Plan, schema: &Schema) -> Result<Batcher> {
+    let Some(windows) = &plan.windows else { return Ok(batcher) };
+    if windows.need_time() && schema.time.is_none() {
+        return Err(Error::usage(
+            "--metrics-every with a time needs the event time: name its column with --time COLUMN, or write a number of \
+             records",
+        ));
+    }
+    let columns = schema.segments.iter().map(|segment| segment.column.clone()).collect();
+    Ok(batcher.telling_apart(Segments::new(columns, windows.most), windows.need_time()))
 }
 
 fn fresh(settings: &Settings, schema: &Schema) -> (Model, Scaler) {

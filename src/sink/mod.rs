@@ -6,6 +6,7 @@
 mod columnar;
 pub mod decimal;
 mod form;
+pub mod metrics;
 pub mod model;
 pub mod output;
 pub mod predictions;

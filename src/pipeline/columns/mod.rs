@@ -172,6 +172,7 @@ pub(super) fn of_model(plan: &Plan, model: &Schema, head: &Chunk) -> Result<Sche
         false => Schema { columns: infer::recall(&names, model, &plan.named())?, ..schema },
         true => made::behind_those_of(model, &names, plan, schema, &input)?,
     };
+    let schema = infer::with_what_is_told_by(schema, &plan.named())?;
     check_fit(model, &schema, &input, plan.settings.frozen)?;
     if plan.settings.frozen {
         return Ok(schema);
