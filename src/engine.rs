@@ -1,27 +1,33 @@
 //! The engine: takes examples in the order of the stream, and owns everything that depends on that order.
 //!
 //! Running scales, micro-batches, the model, metrics and counts all live here, in one thread; it does no I/O and reads
-//! no clock. What leaves goes through a [`Sink`]. Sibling: `passes` (learning the stream again).
+//! no clock. What leaves goes through a [`Sink`]. Siblings: `passes` (learning the stream again),
+//! `windows` (metrics by windows), `drift` and `trial` (what is done about drift).
 
+mod drift;
 mod passes;
+mod trial;
+mod windows;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::batcher::Batcher;
-use crate::batcher::segments::Segments;
 use crate::config::MaxRejected;
 use crate::dictionary::Dictionary;
+use crate::drift::{Actions, Alarm};
 use crate::error::{Error, ErrorKind, Result};
 use crate::examples::{Examples, MicroBatch, Scored};
 use crate::learner::optimizer::smaller_step;
 use crate::learner::{Learner, Settings};
 use crate::metric::Metrics;
 use crate::metric::windows::line::Line;
-use crate::metric::windows::{Closed, Spec, Windowed};
+use crate::metric::windows::{Closed, Windowed};
 use crate::online::{Online, Sifted};
 use crate::record::{LossSum, Position, Reason, Rejected};
 use crate::snapshot::{Restoring, Saving, Snapshot, State};
+use drift::Drift;
+pub use drift::{Drifted, Reopen};
 use passes::Kept;
 pub use passes::Pass;
 
@@ -45,6 +51,15 @@ pub trait Sink {
     /// An output that cannot be written.
     fn window(&mut self, lines: &[Line<'_>]) -> Result<()> {
         let _ = lines;
+        Ok(())
+    }
+
+    /// Takes an alarm, with what is done about it.
+    ///
+    /// # Errors
+    /// An output that cannot be written.
+    fn alarm(&mut self, alarm: &Alarm, actions: &Actions) -> Result<()> {
+        let _ = (alarm, actions);
         Ok(())
     }
 }
@@ -89,6 +104,8 @@ pub struct Engine {
     windowed: Option<Windowed>,
     /// Windows that are over, until they are handed on.
     closed: Vec<Closed>,
+    /// Where somebody looks for drift.
+    drift: Option<Drift>,
 }
 
 impl Engine {
@@ -107,13 +124,8 @@ impl Engine {
             kept: None,
             windowed: None,
             closed: Vec::new(),
+            drift: None,
         }
-    }
-
-    /// The same with metrics by windows and segments.
-    #[must_use]
-    pub fn telling_windows(self, spec: Option<&Spec>) -> Self {
-        Self { windowed: spec.map(Windowed::new), ..self }
     }
 
     /// Takes all that it remembers between two chunks into `state`, after handing on what is under way. The stream can
@@ -136,6 +148,7 @@ impl Engine {
             kept: _,
             windowed,
             closed: _,
+            drift,
         } = self;
         state.clear();
         state.save(batcher);
@@ -145,7 +158,7 @@ impl Engine {
         state.save(position);
         state.save(dictionary);
         windowed.iter().for_each(|windowed| state.save(windowed));
-        Ok(())
+        drift.as_mut().map_or(Ok(()), |drift| drift.save(state))
     }
 
     /// Goes on from what [`Engine::save`] took; the learner has been opened on the model that was saved.
@@ -166,13 +179,15 @@ impl Engine {
             kept: _,
             windowed,
             closed: _,
+            drift: _,
         } = self;
         state.restore(batcher)?;
         state.restore(metrics)?;
         state.restore(counts)?;
         state.restore(position)?;
         state.restore(dictionary)?;
-        windowed.iter_mut().try_for_each(|windowed| state.restore(windowed))
+        windowed.iter_mut().try_for_each(|windowed| state.restore(windowed))?;
+        self.restore_drift(state)
     }
 
     /// Waits for everything under way and hands it on, without ending the micro-batch that is being filled.
@@ -261,16 +276,6 @@ impl Engine {
         self.batcher.online()
     }
 
-    /// Metrics by windows and segments.
-    pub fn windowed(&self) -> Option<&Windowed> {
-        self.windowed.as_ref()
-    }
-
-    /// What segments are called.
-    pub fn segments(&self) -> Option<&Segments> {
-        self.batcher.segments()
-    }
-
     /// The running scales.
     pub fn scaler(&self) -> &crate::scaler::Scaler {
         self.batcher.scaler()
@@ -316,9 +321,14 @@ impl Engine {
             if let Some(kept) = &mut self.kept {
                 kept.take(&batch, &mut *self.learner)?;
             }
+            self.try_out(&batch)?;
             self.learner.learn(batch)?;
+            if self.acts_on_drift() {
+                self.learner.finish()?;
+            }
         }
-        self.hand_on(sink)
+        self.hand_on(sink)?;
+        self.respond()
     }
 
     fn hand_on(&mut self, sink: &mut dyn Sink) -> Result<()> {
@@ -338,30 +348,6 @@ impl Engine {
             }
         }
         Ok(())
-    }
-
-    /// Takes predictions into the metrics, and hands on the windows that are over by them.
-    fn score(&mut self, scored: &Scored, sink: &mut dyn Sink) -> Result<()> {
-        self.metrics.update(scored);
-        if let Some(windowed) = &mut self.windowed {
-            windowed.add(scored, &mut self.closed);
-            self.tell_windows(sink)?;
-        }
-        Ok(())
-    }
-
-    /// Closes all windows and hands them on: nothing comes behind.
-    fn close_windows(&mut self, sink: &mut dyn Sink) -> Result<()> {
-        if let Some(windowed) = &mut self.windowed {
-            windowed.finish(&mut self.closed);
-        }
-        self.tell_windows(sink)
-    }
-
-    fn tell_windows(&mut self, sink: &mut dyn Sink) -> Result<()> {
-        let segments = self.batcher.segments();
-        let name = |number| segments.map_or((0, "", ""), |segments| segments.name(number));
-        self.closed.drain(..).try_for_each(|closed| sink.window(&closed.lines(name)))
     }
 
     /// Why a run ends at the first prediction that is not a finite number: none behind it would be one.

@@ -14,7 +14,7 @@ const LEVELS: [&[&str]; 15] = [
     &["source", "parser", "transform", "encoder"],
     &["scaler", "online"],
     &["batcher"],
-    &["learner", "metric"],
+    &["learner", "metric", "drift"],
     &["dictionary"],
     &["sink", "replay"],
     &["report", "config", "checkpoint"],

@@ -5,7 +5,7 @@
 
 mod program;
 
-use program::{Folder, Ended, column, map_records, stream};
+use program::{Ended, Folder, column, map_records, stream};
 use serde_json::Value;
 use tidemill::source::synthetic::Generator;
 
@@ -135,7 +135,8 @@ fn asking_for_windows_changes_neither_model_nor_predictions() {
 #[test]
 fn what_cannot_be_told_is_refused_with_what_to_write() {
     let (folder, _) = with_clicks(100);
-    let refused = |more: &str, said: &str| drop(folder.run(&format!("train clicks.csv {TRAIN} {more}")).refused(&[said]));
+    let refused =
+        |more: &str, said: &str| drop(folder.run(&format!("train clicks.csv {TRAIN} {more}")).refused(&[said]));
     refused("--metrics m.csv --metrics-every 1h --categorical when", "--time COLUMN");
     refused("--metrics m.csv", "--metrics-every 1h");
     refused("--metrics m.parquet --metrics-every 10", ".jsonl or .csv");

@@ -25,6 +25,9 @@
 //! | `distinct` | features of a part of the slots: `level` (behind the bits of a hash), by feature `hash`, `space` in `namespace` |
 //! | `segments` | where asked for: `columns`, `counts` (values told apart, values that were not), by value `met`, column in `of` |
 //! | `windows` | where asked for: `counts`, `times`, `kinds`, by open window `open`, its `segments`; `totals`; of all of them `cells.*` |
+//! | `drift`, `adwin`, `page_hinkley` | where asked for: `counts`, `alarms` and their `means`; what each detector remembers |
+//! | `step` | while the learning rate is raised: `factor`, `left` |
+//! | `trial`, `trial_model` | while a second learner is tried: `labelled`, `losses`; its model, as `model` |
 //! | `position` | `places`: input, offset, and what the fingerprint before it covers |
 //!
 //! `checksum` is the last array: XXH3 of every byte before it. Files of earlier layouts are kept in `tests/formats/`.
@@ -94,6 +97,9 @@ pub struct Header {
     /// How far the metrics by windows have been written, where they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics: Option<Written>,
+    /// How far the alarms have been written, where they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alerts: Option<Written>,
     /// Updates that the model had behind it when the run started.
     pub first_version: u64,
     /// Seconds that the run has taken so far.
@@ -298,6 +304,7 @@ pub(crate) mod tests {
             predictions: Some(Written::Bytes(77)),
             rejected: Some(Written::Stream),
             metrics: None,
+            alerts: None,
             first_version: 0,
             elapsed_s: 1.5,
             device: "cpu".into(),

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::store::{self, Found};
 use super::{Checkpoint, FORMAT};
 use crate::dictionary::Dictionary;
+use crate::drift;
 use crate::error::{Error, Result};
 use crate::examples::MicroBatch;
 use crate::learner::{MAX_HASH_BITS, Model, Shape};
@@ -94,6 +95,9 @@ impl Checkpoint {
         let (mut model, mut scaler) =
             (Model::new(shape, settings.optimizer, settings.penalty), Scaler::new(schema.dense_stride()));
         self.state.restore(&mut model)?;
+        // What is learned by another rate for a while is kept under that.
+        model.optimizer = settings.optimizer.times(drift::step_of(&self.state)?.factor);
+        let model = model.for_rule(settings.optimizer, settings.penalty);
         self.state.restore(&mut scaler)?;
         let mut scales = scaler.arrays();
         if let Some(mut online) = Online::new(schema) {

@@ -6,7 +6,9 @@ use clap::Args;
 
 use super::{Verbosity, show, signals};
 use crate::checkpoint::stored;
-use crate::config::{LearnerOptions, Options, OutputOptions, Plan, SourceOptions, options::trimmed};
+use crate::config::{
+    DriftOptions, LearnerOptions, Options, OutputOptions, Plan, SourceOptions, drift::DetectorName, options::trimmed,
+};
 use crate::error::{Error, Result};
 use crate::pipeline::{self, saved, summary};
 use crate::schema::Format;
@@ -63,6 +65,12 @@ pub(super) struct PredictArgs {
     /// Values of a segment's column that are told apart, the first that come [default: 1000]
     #[arg(long, value_name = "N")]
     segments: Option<usize>,
+    /// Look for a loss that rises for good: adwin, page-hinkley, or both with a comma
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "DETECTOR")]
+    drift: Option<Vec<DetectorName>>,
+    /// Alarms of --drift, as JSON lines
+    #[arg(long, value_name = "FILE")]
+    alerts: Option<String>,
     /// Rejected records beyond which to stop: a share like 1% or a number
     #[arg(long, value_name = "LIMIT")]
     max_rejected: Option<String>,
@@ -129,8 +137,10 @@ fn options(args: PredictArgs) -> Options {
             metrics_every: args.metrics_every,
             segment: args.segment,
             segments: args.segments,
+            alerts: args.alerts,
             max_rejected: args.max_rejected,
         },
+        drift: DriftOptions { drift: args.drift, ..DriftOptions::default() },
         ..Options::default()
     }
 }

@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::Args;
 
 use super::{Verbosity, job_and_inputs, show, signals};
-use crate::config::{CheckpointOptions, LearnerOptions, Options, OutputOptions, Plan, SourceOptions};
+use crate::config::{CheckpointOptions, DriftOptions, LearnerOptions, Options, OutputOptions, Plan, SourceOptions};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::{self, End, preview, saved, summary, warm_start};
 
@@ -22,6 +22,8 @@ pub(super) struct TrainArgs {
     #[command(flatten)]
     output: OutputOptions,
     #[command(flatten)]
+    drift: DriftOptions,
+    #[command(flatten)]
     checkpoint: CheckpointOptions,
     /// Print the job file that this run amounts to, with every column and default written out, and stop
     #[arg(long)]
@@ -34,8 +36,8 @@ impl TrainArgs {
     /// All that is asked for: the command line over the job file.
     pub(super) fn options(self) -> Result<Options> {
         let (job, inputs) = job_and_inputs(self.named)?;
-        let Self { source, learner, output, checkpoint, .. } = self;
-        Options { source, learner, output, checkpoint, ..Options::default() }.over_job(inputs, job)
+        let Self { source, learner, output, drift, checkpoint, .. } = self;
+        Options { source, learner, output, drift, checkpoint, ..Options::default() }.over_job(inputs, job)
     }
 }
 

@@ -1,9 +1,10 @@
 //! The configuration: options from the command line and a job file, turned once into a checked [`Plan`].
 //!
 //! Reads the job file, and nothing else. Siblings: [`options`] (the table behind flags and keys), `keys` (what was meant by a
-//! wrong one), [`checkpoint`], [`passes`] and [`windows`].
+//! wrong one), [`checkpoint`], [`drift`], [`passes`] and [`windows`].
 
 pub mod checkpoint;
+pub mod drift;
 mod inferred;
 mod keys;
 pub mod options;
@@ -14,6 +15,7 @@ pub mod windows;
 
 use std::path::{Path, PathBuf};
 
+use crate::drift::Spec;
 use crate::encoder::infer::Named;
 use crate::encoder::label::LabelRule;
 use crate::error::{Error, Result};
@@ -22,7 +24,9 @@ use crate::learner::{MAX_HASH_BITS, Optimizer, Penalty, Settings, Update};
 use crate::schema::{Format, Step};
 use crate::source::{Input, names};
 pub use checkpoint::{Checkpointing, Every};
-pub use options::{CheckpointOptions, LearnerOptions, OptimizerName, Options, OutputOptions, SourceOptions};
+pub use options::{
+    CheckpointOptions, DriftOptions, LearnerOptions, OptimizerName, Options, OutputOptions, SourceOptions,
+};
 pub use passes::Passes;
 pub use windows::Windows;
 
@@ -68,6 +72,8 @@ pub struct Plan {
     pub passes: Option<Passes>,
     /// What metrics are told by beside those of the whole run.
     pub windows: Option<Windows>,
+    /// Who looks for drift, and what is done about it.
+    pub drift: Option<Spec>,
 }
 
 /// Files to write, where named.
@@ -83,6 +89,8 @@ pub struct Outputs {
     pub rejected: Option<PathBuf>,
     /// Metrics by windows.
     pub metrics: Option<PathBuf>,
+    /// Alarms.
+    pub alerts: Option<PathBuf>,
 }
 
 /// Rejections beyond which a run stops.
@@ -231,11 +239,13 @@ impl Plan {
                 summary: path(output.summary),
                 rejected: path(output.rejected),
                 metrics: path(output.metrics),
+                alerts: path(output.alerts),
             },
             max_rejected: MaxRejected::parse(output.max_rejected.as_deref().unwrap_or("1%"))?,
             checkpoint: Checkpointing::of(&options.checkpoint)?,
             passes: Passes::of(&options)?,
             windows: Windows::of(&options.output)?,
+            drift: drift::of(&options, settings.optimizer)?,
             base: Options::default(),
             options,
         })

@@ -73,7 +73,9 @@ fn every(text: &str) -> Result<Every> {
     let records = text.replace('_', "").parse().ok().filter(|&records: &u64| records > 0 && records < 1 << 62);
     let time = || Within::Time(text.to_owned()).microseconds().map(Every::Time);
     records.map(Every::Records).or_else(time).ok_or_else(|| {
-        Error::usage(format!("--metrics-every {text}: write a time like 15m, 1h or 1d, or a number of records like 100000"))
+        Error::usage(format!(
+            "--metrics-every {text}: write a time like 15m, 1h or 1d, or a number of records like 100000"
+        ))
     })
 }
 

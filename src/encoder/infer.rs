@@ -90,7 +90,8 @@ pub fn infer(
     let time = time.filter(|_| named.needs_time);
     for column in columns.iter_mut().filter(|column| column.role == Role::Time) {
         // An event time is not read; features of one are made of its text, and so is what the engine needs of it.
-        let is_needed = features.iter().any(|feature| feature.names(&column.name)) || time.as_ref() == Some(&column.name);
+        let is_needed =
+            features.iter().any(|feature| feature.names(&column.name)) || time.as_ref() == Some(&column.name);
         column.role = if is_needed { Role::Categorical } else { Role::Time };
     }
     let segments = segments(&mut columns, &named.segments)?;

@@ -32,7 +32,7 @@ use crate::batcher::segments::Segments;
 use crate::checkpoint::Header;
 use crate::config::Plan;
 use crate::dictionary::known::Known;
-use crate::engine::{Counts, Engine};
+use crate::engine::{Counts, Drifted, Engine, Reopen};
 use crate::error::{Error, ErrorKind, Result};
 use crate::learner::device;
 use crate::learner::{LostDevice, Model, Settings};
@@ -94,6 +94,8 @@ pub struct Outcome {
     pub windowed: Option<Windowed>,
     /// What segments are called.
     pub segments: Option<Segments>,
+    /// What was found of drift, where somebody looked for it.
+    pub drifted: Option<Drifted>,
     /// How it was learned.
     pub settings: Settings,
     /// Updates that the model had behind it at the start.
@@ -151,10 +153,9 @@ fn run_on(
         None => start::prepare_on(plan, saved, stop, open)?,
     };
     let header = header_of(plan, &prepared, found.map(|checkpoint| &checkpoint.header));
-    let Prepared { source, head, schema, inferred, settings, first_version, opened, batcher } = prepared;
+    let Prepared { source, head, schema, inferred, settings, first_version, opened, batcher, reopen } = prepared;
     let engine = Engine::new(batcher, opened.learner, settings, plan.max_rejected);
-    let engine = engine.telling_windows(plan.windows.as_ref().map(|windows| &windows.spec));
-    let mut engine = passes::prepare(plan, engine, schema.dense())?;
+    let mut engine = told_of(plan, passes::prepare(plan, engine, schema.dense())?, reopen);
     found.map_or(Ok(()), |checkpoint| engine.restore(&checkpoint.state))?;
     let before = found.map_or(Duration::ZERO, |checkpoint| checkpoint.header.elapsed());
     let outlet = Outlet::open(plan, &schema, found.map(|checkpoint| &checkpoint.header))?;
@@ -168,7 +169,7 @@ fn run_on(
 
     let elapsed = before + started.elapsed();
     let later = passes::run(plan, &mut engine, &mut ended.end, stop, observe)?;
-    let model = engine.learner().model()?;
+    let model = engine.model()?;
     Ok(Outcome {
         counts: engine.counts().clone(),
         metrics: engine.metrics().clone(),
@@ -179,6 +180,7 @@ fn run_on(
         waiting: engine.waiting() as u64,
         windowed: engine.windowed().cloned(),
         segments: engine.segments().cloned(),
+        drifted: engine.drifted().cloned(),
         schema,
         inferred,
         settings,
@@ -186,13 +188,19 @@ fn run_on(
         device: opened.device,
         device_reason: opened.why,
         // Behind the model, for which a device is asked for the last time.
-        lost_device: engine.learner().lost_device().cloned(),
+        lost_device: engine.lost_device().cloned(),
         elapsed,
         later,
         stages: ended.stages,
         end: ended.end,
         checkpoint: ended.checkpoint,
     })
+}
+
+/// The engine with what is told of parts of the stream, and with whoever looks for drift.
+fn told_of(plan: &Plan, engine: Engine, reopen: Reopen) -> Engine {
+    let windows = plan.windows.as_ref().map(|windows| &windows.spec);
+    engine.telling_windows(windows).looking_for_drift(plan.drift.as_ref(), reopen)
 }
 
 /// The error of a run that can be gone on with, with how.
@@ -228,6 +236,7 @@ fn header_of(plan: &Plan, prepared: &Prepared, resumed: Option<&Header>) -> Head
         predictions: None,
         rejected: None,
         metrics: None,
+        alerts: None,
         first_version: prepared.first_version,
         elapsed_s: resumed.map_or(0.0, |header| header.elapsed_s),
         device: prepared.opened.device.clone(),

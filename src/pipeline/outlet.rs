@@ -9,12 +9,14 @@ use super::checkpoints::Pending;
 use super::stage::{StageClock, StageTimes};
 use crate::checkpoint::Header;
 use crate::config::Plan;
+use crate::drift::{Actions, Alarm};
 use crate::engine::Sink;
 use crate::error::{Error, ErrorKind, Result};
 use crate::examples::{MicroBatch, Scored};
 use crate::metric::windows::line::Line;
 use crate::record::Rejected;
 use crate::schema::{Role, Schema};
+use crate::sink::alerts::AlertWriter;
 use crate::sink::metrics::{MetricsWriter, form_of};
 use crate::sink::output::STANDARD_OUTPUT;
 use crate::sink::predictions::{Form, PredictionWriter};
@@ -45,6 +47,7 @@ pub fn check(plan: &Plan) -> Result<()> {
         ("--summary", &outputs.summary),
         ("--rejected", &outputs.rejected),
         ("--metrics", &outputs.metrics),
+        ("--alerts", &outputs.alerts),
         ("--replay-file", &replay_file),
     ];
     let mut taken: Vec<(&str, PathBuf)> = plan.inputs.iter().filter_map(input_file).collect();
@@ -101,6 +104,7 @@ const IDLE: Duration = Duration::from_millis(20);
 pub struct Outlet {
     rejected: Option<RejectedWriter>,
     metrics: Option<MetricsWriter>,
+    alerts: Option<AlertWriter>,
     predictions: Option<PredictionWriter>,
     source_names: Vec<String>,
     /// Micro-batches that may wait for the writer.
@@ -111,6 +115,7 @@ pub struct Outlet {
 pub struct EngineSink {
     rejected: Option<RejectedWriter>,
     metrics: Option<MetricsWriter>,
+    alerts: Option<AlertWriter>,
     source_names: Vec<String>,
     to_writer: Option<Sender<ToWriter>>,
     to_keeper: Option<Sender<Pending>>,
@@ -155,6 +160,11 @@ impl Outlet {
                 (Some(path), None) => Some(MetricsWriter::create(path)?),
                 (Some(path), Some(written)) => Some(MetricsWriter::resume(path, written)?),
             },
+            alerts: match (outputs.alerts.as_deref(), resumed.and_then(|header| header.alerts)) {
+                (None, _) => None,
+                (Some(path), None) => Some(AlertWriter::create(path)?),
+                (Some(path), Some(written)) => Some(AlertWriter::resume(path, written)?),
+            },
             predictions: match (outputs.predictions.as_deref(), resumed.and_then(|header| header.predictions)) {
                 (None, _) => None,
                 (Some(path), None) => Some(PredictionWriter::create(path, id)?),
@@ -179,6 +189,7 @@ impl Outlet {
         let sink = EngineSink {
             rejected: self.rejected,
             metrics: self.metrics,
+            alerts: self.alerts,
             source_names: self.source_names,
             to_writer: writer.is_some().then_some(to_writer),
             to_keeper,
@@ -211,6 +222,10 @@ impl Sink for EngineSink {
     fn window(&mut self, lines: &[Line<'_>]) -> Result<()> {
         self.metrics.as_mut().map_or(Ok(()), |writer| writer.write(lines))
     }
+
+    fn alarm(&mut self, alarm: &Alarm, actions: &Actions) -> Result<()> {
+        self.alerts.as_mut().map_or(Ok(()), |writer| writer.write(alarm, actions))
+    }
 }
 
 impl EngineSink {
@@ -226,6 +241,11 @@ impl EngineSink {
             pending.checkpoint.header.metrics = Some(mark.written);
             pending.outputs.extend(mark.unsynced);
         }
+        if let Some(alerts) = &mut self.alerts {
+            let mark = alerts.mark()?;
+            pending.checkpoint.header.alerts = Some(mark.written);
+            pending.outputs.extend(mark.unsynced);
+        }
         match (&self.to_writer, &self.to_keeper) {
             (Some(to_writer), _) => to_writer.send(ToWriter::Checkpoint(Box::new(pending))).map_err(|_| writer_gone()),
             // The keeper goes away only when it failed; its own error is the one that is reported.
@@ -239,7 +259,8 @@ impl EngineSink {
         self.to_writer = None;
         self.to_keeper = None;
         let metrics = self.metrics.take().map_or(Ok(()), MetricsWriter::finish);
-        self.rejected.take().map_or(Ok(()), RejectedWriter::finish).and(metrics)
+        let alerts = self.alerts.take().map_or(Ok(()), AlertWriter::finish);
+        self.rejected.take().map_or(Ok(()), RejectedWriter::finish).and(metrics).and(alerts)
     }
 }
 

@@ -40,8 +40,8 @@ fn learned_by(options: &Options) -> Options {
         replay_file: None,
         ..options.learner.clone()
     };
-    let (transform, feature) = (options.transform.clone(), options.feature.clone());
-    Options { source, transform, feature, learner, ..Options::default() }
+    let (transform, feature, drift) = (options.transform.clone(), options.feature.clone(), options.drift.clone());
+    Options { source, transform, feature, learner, drift, ..Options::default() }
 }
 
 /// The job that a model file was learned by.

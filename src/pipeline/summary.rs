@@ -5,11 +5,13 @@ use super::stage::StageTimes;
 use super::{End, Outcome};
 use crate::config::Plan;
 use crate::dictionary::shown::Shown;
+use crate::engine::Drifted;
 use crate::report::number::count;
 use crate::report::verdict::verdict;
 use crate::schema::Role;
 use crate::sink;
 use crate::sink::summary::{StageTime, Summary};
+use crate::sink::told::{self, AlarmSummary, DriftSummary, WindowsSummary};
 
 /// Features that are shown by name, of the largest weights and of the most frequent ones.
 const SHOWN: usize = 10;
@@ -18,6 +20,7 @@ const SHOWN: usize = 10;
 pub fn of(plan: &Plan, outcome: &Outcome) -> Summary {
     let counts = &outcome.counts;
     let stages = times(&outcome.stages);
+    let told = outcome.windowed.as_ref().zip(outcome.segments.as_ref());
     let mut summary = Summary {
         rejected: counts.rejected,
         filtered: counts.filtered,
@@ -35,6 +38,9 @@ pub fn of(plan: &Plan, outcome: &Outcome) -> Summary {
         threads: plan.threads as u64,
         inferred_columns: roles(&outcome.inferred),
         later_passes: outcome.later.all.iter().map(later_pass).collect(),
+        segments: told.map(|(windowed, segments)| told::segments(windowed, segments)).unwrap_or_default(),
+        windows: outcome.windowed.as_ref().map(|windowed| WindowsSummary::of(windowed, outcome.segments.as_ref())),
+        drift: outcome.drifted.as_ref().map(drift),
         features: outcome.names.as_ref().map(|names| Shown::of(names, &outcome.model, SHOWN)),
         ..Summary::new(&outcome.settings, &outcome.metrics)
     };
@@ -69,6 +75,12 @@ pub fn of(plan: &Plan, outcome: &Outcome) -> Summary {
     }
     summary.warnings.extend(of_later_passes(plan, outcome));
     summary.timed(outcome.elapsed.as_secs_f64(), counts.bytes)
+}
+
+fn drift(drifted: &Drifted) -> DriftSummary {
+    let Drifted { alarms, first, raised, reset, shadows, adopted } = drifted.clone();
+    let first = first.iter().map(AlarmSummary::of).collect();
+    DriftSummary { alarms, raised, reset, shadows, adopted, first }
 }
 
 fn later_pass(later: &LaterPass) -> sink::summary::LaterPass {

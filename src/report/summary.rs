@@ -5,6 +5,7 @@
 use std::fmt::Write;
 
 use super::number::{NOT_AVAILABLE, bytes, count, duration, figure, percent, quantity};
+use super::told::told;
 use super::verdict::{is_short, verdict};
 use crate::learner::Update;
 use crate::sink::summary::{LaterPass, Summary};
@@ -25,7 +26,7 @@ const MOST_PASSES: usize = 5;
 /// assert!(tidemill::report::summary::text(&summary).starts_with("0 records in 0.00 s"));
 /// ```
 pub fn text(summary: &Summary) -> String {
-    let blocks = [headline, figures, setup, later_passes, stages, remarks].map(|block| block(summary));
+    let blocks = [headline, figures, setup, later_passes, told, stages, remarks].map(|block| block(summary));
     let shown: Vec<String> = blocks.into_iter().filter(|block| !block.is_empty()).collect();
     shown.join("\n")
 }
@@ -189,12 +190,12 @@ fn append(text: &mut String, piece: std::fmt::Arguments) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::sink::summary::StageTime;
     use crate::sink::summary::tests::summary_of;
 
-    fn full() -> Summary {
+    pub(in crate::report) fn full() -> Summary {
         let mut summary = summary_of(&[2.0, -1.0, 0.5, -3.0], &[1.0, 0.0, 0.0, 0.0]);
         (summary.records, summary.labelled, summary.rejected) = (1_234_567, 1_234_567, 12);
         (summary.updates, summary.model_version) = (1_234_567, 2_469_134);

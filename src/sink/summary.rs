@@ -8,6 +8,7 @@ use std::path::Path;
 use serde::{Serialize, Serializer};
 
 use super::output;
+use super::told::{DriftSummary, SegmentSummary, WindowsSummary};
 use crate::dictionary::shown::Shown;
 use crate::error::Result;
 use crate::learner::optimizer::smaller_step;
@@ -101,6 +102,12 @@ pub struct Summary {
     /// The passes over records that had been learned before; no other figure counts them, but for `updates` and
     /// `model_version`.
     pub later_passes: Vec<LaterPass>,
+    /// What each segment came to; empty where metrics are not told apart.
+    pub segments: Vec<SegmentSummary>,
+    /// What was counted of windows and segments; null where there are none.
+    pub windows: Option<WindowsSummary>,
+    /// What was found of drift and done about it; null where nobody looked for it.
+    pub drift: Option<DriftSummary>,
     /// What the reader of the figures should know.
     pub warnings: Vec<String>,
     /// Whether nothing was to be learned: the settings are then those by which the model has learned.
@@ -224,6 +231,9 @@ impl Summary {
             inferred_columns: Vec::new(),
             features: None,
             later_passes: Vec::new(),
+            segments: Vec::new(),
+            windows: None,
+            drift: None,
             warnings: warnings(metrics, settings),
             frozen: settings.frozen,
         }
@@ -341,7 +351,7 @@ pub(crate) mod tests {
                         best_constant_log_loss elapsed_s records_per_s bytes_per_s device update batch bottleneck \
                         stages auc_error predicted_over_observed best_possible_log_loss rejected_by_reason \
                         filtered duplicates sampled_out device_reason optimizer learning_rate l1 l2 hash_bits threads \
-                        cores bytes inferred_columns features later_passes warnings";
+                        cores bytes inferred_columns features later_passes segments windows drift warnings";
         assert_eq!(keys, contract.split_whitespace().collect::<Vec<_>>());
         let stages: Vec<_> = json["stages"].as_object().unwrap().keys().collect();
         assert_eq!(stages, ["source", "ingest"]);

@@ -72,6 +72,7 @@ pub fn header() -> Header {
         predictions: None,
         rejected: None,
         metrics: None,
+        alerts: None,
         first_version: 0,
         elapsed_s: 0.1,
         device: "cpu".into(),
