@@ -2,7 +2,8 @@
 //! to be done.
 //!
 //! A model that learns has falling losses, and that is no drift: only a rise is an alarm. Losses are looked at up to a limit,
-//! so that one hopeless prediction is none either. What is done about an alarm is the engine's. Siblings: [`adwin`],
+//! so that one hopeless prediction is none either. Behind an alarm a detector starts anew, so that one change is one alarm.
+//! What is done about an alarm is the engine's. Siblings: [`adwin`],
 //! [`page_hinkley`], and [`step`], a learning rate that is raised for a while.
 
 pub mod adwin;
@@ -107,9 +108,11 @@ impl Detectors {
                 Detector::Adwin(adwin) => ("adwin", adwin.add(loss / self.clip).map(|change| change.times(self.clip))),
                 Detector::PageHinkley(test) => ("page-hinkley", test.add(loss)),
             };
-            if let Some(change) = change.filter(|change| change.after > change.before) {
-                found(name, change);
+            let Some(change) = change.filter(|change| change.after > change.before) else { continue };
+            if let Detector::Adwin(adwin) = detector {
+                adwin.start_anew();
             }
+            found(name, change);
         }
     }
 

@@ -33,6 +33,11 @@ impl Row {
         Self { logit, label, weight: f64::from(weight), loss, probability, is_new: true }
     }
 
+    /// Whether its record has not been counted yet.
+    pub(super) fn is_new(&self) -> bool {
+        self.is_new
+    }
+
     /// The label alone of a record that was counted without it.
     pub fn late(logit: f32, label: f32, weight: f32) -> Self {
         Self { is_new: false, ..Self::new(logit, label, weight) }

@@ -215,7 +215,8 @@ impl Windowed {
             let index = match kind.every {
                 Every::Time(_) if place.time == i64::MIN => continue,
                 Every::Time(step) => place.time.div_euclid(step),
-                Every::Records(records) => (self.predicted.max(1) - 1).div_euclid(records) as i64,
+                // A record has been counted already, a label that comes alone joins the window under way.
+                Every::Records(records) => ((self.predicted - u64::from(row.is_new())) / records) as i64,
             };
             if index < kind.next {
                 kind.late += 1;

@@ -20,6 +20,7 @@ use crate::transform;
 pub(super) fn inferred(plan: &Plan, head: &Chunk) -> Result<(Schema, Vec<(String, Role)>)> {
     let look = look_at(plan, head)?;
     if plan.format.is_sparse() {
+        check_told(plan)?;
         let (features, transforms) = (plan.options.feature.clone(), plan.options.transform.clone());
         let schema = Schema { hashing: hashing(plan), features, transforms, ..sparse::inferred(plan, &look)? };
         schema.check_online()?;
@@ -47,6 +48,18 @@ pub(super) fn inferred(plan: &Plan, head: &Chunk) -> Result<(Schema, Vec<(String
     let schema = Schema { hashing: hashing(plan), transforms: options.transform.clone(), ..schema };
     schema.check_online()?;
     Ok((schema, inferred))
+}
+
+/// Records that spell out their features have no columns by which metrics could be told apart.
+fn check_told(plan: &Plan) -> Result<()> {
+    let Some(windows) = &plan.windows else { return Ok(()) };
+    let named =
+        (!windows.segments.is_empty()).then_some("--segment").or(windows.need_time().then_some("--metrics-every"));
+    let of = sparse::words(plan.format);
+    named.map_or(Ok(()), |flag| {
+        let advice = "leave it out, or count windows in records with --metrics-every 100000";
+        Err(Error::usage(format!("{flag} looks at a column, and the input is read as {of}, which has none: {advice}")))
+    })
 }
 
 /// How names become numbers: a sparse format's digits are numbers, unless the user says otherwise.
@@ -148,6 +161,7 @@ pub(super) fn of_model(plan: &Plan, model: &Schema, head: &Chunk) -> Result<Sche
     check_job(plan, model)?;
     check_kind(plan, model, head)?;
     if plan.format.is_sparse() {
+        check_told(plan)?;
         let look = look_at(plan, head)?;
         return Ok(Schema {
             hashing: model.hashing,
