@@ -155,7 +155,7 @@ fn run_on(
     let header = header_of(plan, &prepared, found.map(|checkpoint| &checkpoint.header));
     let Prepared { source, head, schema, inferred, settings, first_version, opened, batcher, reopen } = prepared;
     let engine = Engine::new(batcher, opened.learner, settings, plan.max_rejected);
-    let mut engine = told_of(plan, passes::prepare(plan, engine, schema.dense())?, reopen);
+    let mut engine = fitted_out(plan, engine, schema.dense(), reopen)?;
     found.map_or(Ok(()), |checkpoint| engine.restore(&checkpoint.state))?;
     let before = found.map_or(Duration::ZERO, |checkpoint| checkpoint.header.elapsed());
     let outlet = Outlet::open(plan, &schema, found.map(|checkpoint| &checkpoint.header))?;
@@ -197,10 +197,11 @@ fn run_on(
     })
 }
 
-/// The engine with what is told of parts of the stream, and with whoever looks for drift.
-fn told_of(plan: &Plan, engine: Engine, reopen: Reopen) -> Engine {
+/// The engine with room for later passes, with what is told of parts of the stream, and with whoever looks for drift.
+fn fitted_out(plan: &Plan, engine: Engine, width: usize, reopen: Reopen) -> Result<Engine> {
     let windows = plan.windows.as_ref().map(|windows| &windows.spec);
-    engine.telling_windows(windows).looking_for_drift(plan.drift.as_ref(), reopen)
+    let engine = engine.telling_windows(windows).looking_for_drift(plan.drift.as_ref(), reopen);
+    passes::prepare(plan, engine, width)
 }
 
 /// The error of a run that can be gone on with, with how.
