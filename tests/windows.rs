@@ -85,7 +85,7 @@ fn a_window_of_the_whole_stream_has_the_figures_of_the_summary() {
     }
     let area = |of: &Value| (of["auc"].as_f64().unwrap(), of["auc_error"].as_f64().unwrap());
     let ((have, off), (want, exact)) = (area(&line), area(&summary));
-    assert!((have - want).abs() <= off + exact && off < 0.01, "{have} {want} {off}");
+    assert!((have - want).abs() <= off + exact && off < 0.02, "{have} {want} {off}");
 }
 
 #[test]

@@ -250,11 +250,14 @@ mod tests {
         }
     }
 
+    /// A stream, and where changes are found in it, with the widths of the window then.
+    type Known = (&'static str, u64, &'static [(usize, u64)]);
+
     /// Places and widths that River 0.26.1 gave: `ADWIN()` on the same streams, where `drift_detected` and `width` then. River
     /// starts anew behind each, as whoever raises an alarm does here.
     #[test]
     fn it_finds_changes_where_river_does() {
-        let known: [(&str, u64, &[(usize, u64)]); 7] = [
+        let known: [Known; 7] = [
             ("stationary", 1, &[]),
             ("stationary", 3, &[]),
             ("abrupt", 1, &[(2047, 256)]),

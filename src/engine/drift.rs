@@ -135,7 +135,9 @@ impl Engine {
     /// # Errors
     /// A failing device.
     pub fn model(&mut self) -> Result<Model> {
-        Ok(self.learner.model()?.for_rule(self.settings.optimizer, self.settings.penalty))
+        let model = self.learner.model()?;
+        // Elsewhere the rule is the learner's own: of a sweep's learners each has another.
+        Ok(if self.drift.is_some() { model.for_rule(self.settings.optimizer, self.settings.penalty) } else { model })
     }
 
     /// What became of a device that failed under way.

@@ -28,6 +28,7 @@ mod weigh;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use crate::batcher::Batcher;
 use crate::batcher::segments::Segments;
 use crate::checkpoint::Header;
 use crate::config::Plan;
@@ -35,7 +36,7 @@ use crate::dictionary::known::Known;
 use crate::engine::{Counts, Drifted, Engine, Reopen};
 use crate::error::{Error, ErrorKind, Result};
 use crate::learner::device;
-use crate::learner::{LostDevice, Model, Settings};
+use crate::learner::{Learner, LostDevice, Model, Settings};
 use crate::metric::Metrics;
 use crate::metric::windows::Windowed;
 use crate::online::Online;
@@ -154,8 +155,7 @@ fn run_on(
     };
     let header = header_of(plan, &prepared, found.map(|checkpoint| &checkpoint.header));
     let Prepared { source, head, schema, inferred, settings, first_version, opened, batcher, reopen } = prepared;
-    let engine = Engine::new(batcher, opened.learner, settings, plan.max_rejected);
-    let mut engine = fitted_out(plan, engine, schema.dense(), reopen)?;
+    let mut engine = engine_of(plan, settings, (batcher, opened.learner, reopen), schema.dense())?;
     found.map_or(Ok(()), |checkpoint| engine.restore(&checkpoint.state))?;
     let before = found.map_or(Duration::ZERO, |checkpoint| checkpoint.header.elapsed());
     let outlet = Outlet::open(plan, &schema, found.map(|checkpoint| &checkpoint.header))?;
@@ -197,8 +197,14 @@ fn run_on(
     })
 }
 
-/// The engine with room for later passes, with what is told of parts of the stream, and with whoever looks for drift.
-fn fitted_out(plan: &Plan, engine: Engine, width: usize, reopen: Reopen) -> Result<Engine> {
+/// An engine with room for later passes, with what is told of parts of the stream, and with whoever looks for drift.
+fn engine_of(
+    plan: &Plan,
+    settings: Settings,
+    (batcher, learner, reopen): (Batcher, Box<dyn Learner>, Reopen),
+    width: usize,
+) -> Result<Engine> {
+    let engine = Engine::new(batcher, learner, settings, plan.max_rejected);
     let windows = plan.windows.as_ref().map(|windows| &windows.spec);
     let engine = engine.telling_windows(windows).looking_for_drift(plan.drift.as_ref(), reopen);
     passes::prepare(plan, engine, width)
