@@ -1,8 +1,11 @@
 //! The batcher: takes examples in order, gives micro-batches of exactly `--batch` of them, fewer only at the end, or
 //! where nothing is learned and it makes no difference.
 //!
-//! On the way windows are filled in, numbers standardised, online transforms carried out, labels resolved and records numbered: what depends
-//! on the order happens here.
+//! On the way windows are filled in, numbers standardised, online transforms carried out, labels resolved and records
+//! numbered: what depends on the order happens here. Sibling: [`segments`] (values by which metrics are told apart, as
+//! numbers).
+
+pub mod segments;
 
 use std::ops::Range;
 
@@ -13,6 +16,7 @@ use crate::online::{Online, Sifted};
 use crate::scaler::Scaler;
 use crate::snapshot::{Restoring, Saving, Snapshot};
 use crate::window::{Record, Windows};
+use segments::Segments;
 
 /// Fills micro-batches.
 #[derive(Debug)]
@@ -33,6 +37,10 @@ pub struct Batcher {
     passed: Vec<usize>,
     /// Rows as windows have filled them in.
     rows: Vec<f32>,
+    /// By what metrics are told apart.
+    segments: Option<Segments>,
+    /// Whether records carry their event time on.
+    carries_time: bool,
     filling: MicroBatch,
 }
 
@@ -52,6 +60,8 @@ impl Batcher {
             labels_come_late: false,
             passed: Vec::new(),
             rows: Vec::new(),
+            segments: None,
+            carries_time: false,
             filling,
         }
     }
@@ -84,6 +94,17 @@ impl Batcher {
     /// The windows as they stand.
     pub fn windows(&self) -> Option<&Windows> {
         self.windows.as_ref()
+    }
+
+    /// The same with what metrics by windows and segments need of a record.
+    #[must_use]
+    pub fn telling_apart(self, segments: Option<Segments>, carries_time: bool) -> Self {
+        Self { segments, carries_time, ..self }
+    }
+
+    /// The segments met so far.
+    pub fn segments(&self) -> Option<&Segments> {
+        self.segments.as_ref()
     }
 
     /// The running scales as they stand.
@@ -147,6 +168,12 @@ impl Batcher {
                 batch.id.extend_from_slice(examples.id_of(at));
                 batch.id_end.push(batch.id.len() as u32);
             }
+        }
+        if self.carries_time && !examples.time.is_empty() {
+            batch.time.extend_from_slice(&examples.time[row..end]);
+        }
+        if let Some(segments) = &mut self.segments {
+            (row..end).for_each(|at| segments.push(examples, at, &mut batch.segment));
         }
         batch.rows += end - row;
         Ok(end)
@@ -258,11 +285,14 @@ impl Snapshot for Batcher {
             labels_come_late: _,
             passed: _, // empty between two chunks
             rows: _,
+            segments,
+            carries_time: _,
             filling,
         } = self;
         to.save(scaler);
         online.iter().for_each(|online| to.save(online));
         windows.iter().for_each(|windows| to.save(windows));
+        segments.iter().for_each(|segments| to.save(segments));
         to.save(labels);
         to.save(filling);
     }
@@ -279,14 +309,18 @@ impl Snapshot for Batcher {
             labels_come_late: _,
             passed: _,
             rows: _,
+            segments,
+            carries_time,
             filling,
         } = self;
         from.restore(scaler)?;
         online.iter_mut().try_for_each(|online| from.restore(online))?;
         windows.iter_mut().try_for_each(|windows| from.restore(windows))?;
+        segments.iter_mut().try_for_each(|segments| from.restore(segments))?;
         from.restore(labels)?;
         from.restore(filling)?;
         let fits = filling.rows < *size && filling.dense.len() == filling.rows * *stride;
-        from.check("filling", fits)
+        from.check("filling", fits && (filling.rows == 0 || filling.time.is_empty() != *carries_time))?;
+        from.check("filling", (filling.rows == 0) || filling.segment.is_empty() != segments.is_some())
     }
 }

@@ -1,9 +1,13 @@
 //! The engine: takes examples in the order of the stream, and owns everything that depends on that order.
 //!
 //! Running scales, micro-batches, the model, metrics and counts all live here, in one thread; it does no I/O and reads
-//! no clock. What leaves goes through a [`Sink`]. Sibling: `passes` (learning the stream again).
+//! no clock. What leaves goes through a [`Sink`]. Siblings: `passes` (learning the stream again),
+//! `windows` (metrics by windows), `drift` and `trial` (what is done about drift).
 
+mod drift;
 mod passes;
+mod trial;
+mod windows;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -11,15 +15,20 @@ use std::ops::Range;
 use crate::batcher::Batcher;
 use crate::config::MaxRejected;
 use crate::dictionary::Dictionary;
+use crate::drift::{Actions, Alarm};
 use crate::error::{Error, ErrorKind, Result};
 use crate::examples::{Examples, MicroBatch, Scored};
 use crate::learner::optimizer::smaller_step;
 use crate::learner::{Learner, Settings};
 use crate::metric::Metrics;
+use crate::metric::windows::line::Line;
+use crate::metric::windows::{Closed, Windowed};
 use crate::online::{Online, Sifted};
 use crate::record::{LossSum, Position, Reason, Rejected};
 use crate::snapshot::{Restoring, Saving, Snapshot, State};
 use crate::window::Windows;
+use drift::Drift;
+pub use drift::{Drifted, Reopen};
 use passes::Kept;
 pub use passes::Pass;
 
@@ -36,6 +45,24 @@ pub trait Sink {
     /// # Errors
     /// An output that cannot be written.
     fn rejected(&mut self, record: u64, rejected: &Rejected) -> Result<()>;
+
+    /// Takes a window that is over: its own line, then those of its segments.
+    ///
+    /// # Errors
+    /// An output that cannot be written.
+    fn window(&mut self, lines: &[Line<'_>]) -> Result<()> {
+        let _ = lines;
+        Ok(())
+    }
+
+    /// Takes an alarm, with what is done about it.
+    ///
+    /// # Errors
+    /// An output that cannot be written.
+    fn alarm(&mut self, alarm: &Alarm, actions: &Actions) -> Result<()> {
+        let _ = (alarm, actions);
+        Ok(())
+    }
 }
 
 /// What has been counted so far.
@@ -74,6 +101,12 @@ pub struct Engine {
     spare: Vec<MicroBatch>,
     /// Where the stream is to be learned more than once, which a checkpoint does not outlive.
     kept: Option<Kept>,
+    /// Where metrics are told by windows or segments.
+    windowed: Option<Windowed>,
+    /// Windows that are over, until they are handed on.
+    closed: Vec<Closed>,
+    /// Where somebody looks for drift.
+    drift: Option<Drift>,
 }
 
 impl Engine {
@@ -90,6 +123,9 @@ impl Engine {
             max_rejected,
             spare: Vec::new(),
             kept: None,
+            windowed: None,
+            closed: Vec::new(),
+            drift: None,
         }
     }
 
@@ -111,6 +147,9 @@ impl Engine {
             max_rejected: _,
             spare: _,
             kept: _,
+            windowed,
+            closed: _,
+            drift,
         } = self;
         state.clear();
         state.save(batcher);
@@ -119,7 +158,8 @@ impl Engine {
         state.save(counts);
         state.save(position);
         state.save(dictionary);
-        Ok(())
+        windowed.iter().for_each(|windowed| state.save(windowed));
+        drift.as_mut().map_or(Ok(()), |drift| drift.save(state))
     }
 
     /// Goes on from what [`Engine::save`] took; the learner has been opened on the model that was saved.
@@ -138,12 +178,17 @@ impl Engine {
             max_rejected: _,
             spare: _,
             kept: _,
+            windowed,
+            closed: _,
+            drift: _,
         } = self;
         state.restore(batcher)?;
         state.restore(metrics)?;
         state.restore(counts)?;
         state.restore(position)?;
-        state.restore(dictionary)
+        state.restore(dictionary)?;
+        windowed.iter_mut().try_for_each(|windowed| state.restore(windowed))?;
+        self.restore_drift(state)
     }
 
     /// Waits for everything under way and hands it on, without ending the micro-batch that is being filled.
@@ -203,6 +248,7 @@ impl Engine {
     pub fn finish(&mut self, sink: &mut dyn Sink) -> Result<()> {
         self.learn(sink)?;
         self.settle(sink)?;
+        self.close_windows(sink)?;
         self.check_rejected()
     }
 
@@ -292,9 +338,14 @@ impl Engine {
             if let Some(kept) = &mut self.kept {
                 kept.take(&batch, &mut *self.learner)?;
             }
+            self.try_out(&batch)?;
             self.learner.learn(batch)?;
+            if self.acts_on_drift() {
+                self.learner.finish()?;
+            }
         }
-        self.hand_on(sink)
+        self.hand_on(sink)?;
+        self.respond()
     }
 
     fn hand_on(&mut self, sink: &mut dyn Sink) -> Result<()> {
@@ -302,11 +353,12 @@ impl Engine {
             if let Some(row) = scored.first_not_finite() {
                 let error = self.diverged(scored.batch.record[row]);
                 scored.truncate(row);
-                self.metrics.update(&scored);
+                self.score(&scored, sink)?;
                 sink.scored(scored)?;
+                self.close_windows(sink)?;
                 return Err(error);
             }
-            self.metrics.update(&scored);
+            self.score(&scored, sink)?;
             if let Some(mut free) = sink.scored(scored)? {
                 self.spare.push(std::mem::take(&mut free.batch));
                 self.learner.recycle(free);

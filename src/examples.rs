@@ -86,9 +86,9 @@ pub struct Examples {
     pub time: Vec<i64>,
     /// When each label becomes known, like `time`: one a row, or empty where that is no column.
     pub label_time: Vec<i64>,
-    /// The texts of the column by which metrics are told apart, one after the other; empty where there is none.
+    /// The texts of the columns by which metrics are told apart, row after row; empty where there are none.
     pub segment: Vec<u8>,
-    /// End of each of them in `segment`: one a row, or empty.
+    /// End of each of them in `segment`: as many a row as there are such columns.
     pub segment_end: Vec<u32>,
     /// The records as they were read, one after the other; empty where nothing asks for them.
     pub raw: Vec<u8>,

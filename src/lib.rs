@@ -51,6 +51,8 @@ pub mod batcher;
 pub mod learner;
 pub mod metric;
 
+pub mod drift;
+
 pub mod replay;
 
 pub mod dictionary;

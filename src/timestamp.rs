@@ -57,10 +57,10 @@ pub fn duration(text: &str) -> Option<i64> {
 /// A length of time as a user would write it, in the largest unit of which it is a whole number.
 ///
 /// ```
-/// use tidemill::timestamp::{DAY, SECOND, written};
-/// assert_eq!((written(7 * DAY), written(90 * SECOND)), ("7d".into(), "90s".into()));
+/// use tidemill::timestamp::{DAY, SECOND, written_duration};
+/// assert_eq!((written_duration(7 * DAY), written_duration(90 * SECOND)), ("7d".into(), "90s".into()));
 /// ```
-pub fn written(duration: i64) -> String {
+pub fn written_duration(duration: i64) -> String {
     let units = [(DAY, "d"), (3600 * SECOND, "h"), (60 * SECOND, "m"), (SECOND, "s")];
     match units.into_iter().find(|(unit, _)| duration % unit == 0) {
         Some((unit, name)) => format!("{}{name}", duration / unit),
@@ -313,6 +313,22 @@ impl Parts {
     pub fn minute_of_day(&self) -> u32 {
         (self.time_of_day / (60 * SECOND)) as u32
     }
+}
+
+/// A time as text, ISO 8601 in UTC.
+///
+/// ```
+/// use tidemill::timestamp::{parse, written};
+/// let times = ["2024-05-01T10:00:00Z", "1969-12-31T23:59:59.250000Z"];
+/// assert_eq!(times.map(|text| parse(text.as_bytes()).map(written)), times.map(|text| Some(text.to_owned())));
+/// ```
+pub fn written(time: i64) -> String {
+    let (days, of_day) = (time.div_euclid(DAY), time.rem_euclid(DAY));
+    let (year, month, day) = date_of(days);
+    let (seconds, micros) = (of_day / SECOND, of_day % SECOND);
+    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let fraction = if micros == 0 { String::new() } else { format!(".{micros:06}") };
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z")
 }
 
 fn is_leap(year: i64) -> bool {

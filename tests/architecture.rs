@@ -15,7 +15,7 @@ const LEVELS: [&[&str]; 16] = [
     &["event_time", "scaler", "online", "window"],
     &["join"],
     &["batcher"],
-    &["learner", "metric"],
+    &["learner", "metric", "drift"],
     &["dictionary"],
     &["sink", "replay"],
     &["report", "config", "checkpoint"],

@@ -1,534 +1,165 @@
-//! Windows of keys are what a second look at all records before gives; they are bounded, come back, and are told the same
-//! by any number of threads.
+//! Metrics by windows and segments, as a user asks for them: what the lines hold, that no chunk, thread or resume shows in
+//! them, and what is refused.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
 mod program;
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use program::{Folder, stream};
-use proptest::prelude::*;
-use tidemill::batcher::Batcher;
-use tidemill::examples::{Examples, LabelToken, MicroBatch};
-use tidemill::online::Online;
-use tidemill::scaler::Scaler;
-use tidemill::schema::{Column, Feature, Role, Schema};
-use tidemill::snapshot::State;
+use program::{Ended, Folder, column, map_records, stream};
+use serde_json::Value;
 use tidemill::source::synthetic::Generator;
-use tidemill::window::{Record, Windows};
 
-const SECOND: i64 = 1_000_000;
-const OVER: [i64; 2] = [8 * SECOND, 20 * SECOND];
-const BUCKETS: i64 = 4;
-const NAMES: [&str; 10] = ["count", "sum", "mean", "min", "max", "distinct", "ratio", "rate", "known", "since-last"];
+const TRAIN: &str = "--label click --device cpu --hash-bits 12 --max-rejected 5%";
+const TOLD: &str = "--time when --metrics-every 1h,1000 --segment shop,group --segments 3";
 
-/// One section with everything that can be made, the windows of each behind one another.
-fn schema(more: &str) -> Schema {
-    let section = format!(
-        "kind = 'window'\nkey = ['k']\nover = ['8s', '20s']\ncolumn = 'v'\nbuckets = {BUCKETS}\nlog = false\n\
-         make = ['{}']\n{more}",
-        NAMES.join("', '")
-    );
-    let column = |(name, role): (&str, Role)| Column { name: name.into(), role, log: false };
-    let columns = [("k", Role::Categorical), ("v", Role::Numeric), ("t", Role::Categorical)].map(column).into();
-    let schema = Schema {
-        columns,
-        features: vec![toml::from_str::<Feature>(&section).unwrap()],
-        time: Some("t".into()),
-        ..Schema::default()
-    };
-    schema.check_features().unwrap();
-    schema
-}
-
-/// A record of key, time and value, and what becomes known of its label behind it: when, whether it is one, its weight.
-#[derive(Debug, Clone, Copy)]
-struct Step {
-    key: u64,
-    time: i64,
-    value: f32,
-    known: Option<(i64, bool, f32)>,
-}
-
-fn value() -> impl Strategy<Value = f32> {
-    prop_oneof![1 => Just(f32::NAN), 4 => (-4..4i32).prop_map(|value| value as f32 / 2.0)]
-}
-
-/// Times that go on, stand still and go back a little, and now and then jump.
-fn steps(keys: u64) -> impl Strategy<Value = Vec<Step>> {
-    let by = prop_oneof![12 => -3 * SECOND..4 * SECOND, 1 => 15 * SECOND..40 * SECOND, 1 => -60 * SECOND..0i64];
-    let known =
-        prop::option::of((-6 * SECOND..6 * SECOND, any::<bool>(), prop::sample::select(vec![1.0f32, 0.5, 3.0])));
-    prop::collection::vec((1..=keys, by, value(), known), 1..120).prop_map(|steps| {
-        let mut time = -9 * SECOND;
-        let step = |(key, by, value, known): (u64, i64, f32, Option<(i64, bool, f32)>)| {
-            time += by;
-            Step { key, time, value, known: known.map(|(off, label, weight)| (time + off, label, weight)) }
-        };
-        steps.into_iter().map(step).collect()
-    })
-}
-
-/// All that ever came of a key since it began, in order.
-#[derive(Default, Clone)]
-struct Past {
-    clock: i64,
-    records: Vec<(i64, f32)>,
-    labels: Vec<(i64, bool, f32)>,
-}
-
-/// The rules as they are written down, over plain lists.
-#[derive(Default)]
-struct Oracle {
-    keys: BTreeMap<u64, Past>,
-    /// In the order in which they last came.
-    order: Vec<u64>,
-    all: Vec<(bool, f32)>,
-    most: usize,
-    evicted: u64,
-    expired: u64,
-}
-
-fn bucket(time: i64, window: usize) -> i64 {
-    time.div_euclid(OVER[window] / BUCKETS)
-}
-
-const REACH: i64 = OVER[1] / BUCKETS * (BUCKETS + 1);
-
-impl Oracle {
-    fn come(&mut self, key: u64, time: i64) -> &mut Past {
-        while let Some(&first) = self.order.first()
-            && time - self.keys[&first].clock >= REACH
-        {
-            self.order.remove(0);
-            self.keys.remove(&first);
-            self.expired += 1;
+/// Clicks of a day and a half that come about in order, with a column that nothing learns from.
+fn clicks(records: u64) -> String {
+    let text = map_records(&stream(Generator::Clicks, records), |at, fields| match at % 50 {
+        7 => "what is this?".into(),
+        _ => {
+            let minutes = at * 2 - (at * 7) % 20.min(at + 1);
+            let when = format!("2024-05-{:02}T{:02}:{:02}:00Z", 1 + minutes / 1440, minutes / 60 % 24, minutes % 60);
+            format!("{},s{},g{},{when}", fields.join(","), at * at % 5, at % 2)
         }
-        if !self.keys.contains_key(&key) && self.order.len() == self.most {
-            self.keys.remove(&self.order.remove(0));
-            self.evicted += 1;
-        }
-        self.order.retain(|known| *known != key);
-        self.order.push(key);
-        let past = self.keys.entry(key).or_insert_with(|| Past { clock: time, ..Past::default() });
-        past.clock = past.clock.max(time);
-        past
-    }
-
-    fn fill(&mut self, step: &Step) -> Vec<f64> {
-        let all = self.all.clone();
-        let past = self.come(step.key, step.time);
-        if past.clock - step.time >= REACH {
-            *past = Past { clock: step.time, ..Past::default() };
-        }
-        let mut made: Vec<f64> = Vec::new();
-        for name in &NAMES[..9] {
-            made.extend([0, 1].map(|window| past.make(name, window, step.value, &all)));
-        }
-        let newest = past.records.iter().map(|(time, _)| *time).max();
-        let since = newest.map(|newest| (step.time - newest).max(0)).filter(|since| *since <= OVER[1]);
-        made.push(since.map_or(f64::NAN, |since| since as f64 / 1e6));
-        past.records.push((step.time, step.value));
-        made
-    }
-
-    fn known(&mut self, key: u64, (time, label, weight): (i64, bool, f32)) {
-        self.come(key, time).labels.push((time, label, weight));
-        self.all.push((label, weight));
-    }
-}
-
-/// The sum of positives and of all.
-fn shares(labels: impl Iterator<Item = (bool, f32)>) -> (f64, f64) {
-    labels.fold((0.0, 0.0), |(positive, all), (label, weight)| {
-        (positive + if label { f64::from(weight) } else { 0.0 }, all + f64::from(weight))
-    })
-}
-
-impl Past {
-    fn make(&self, name: &str, window: usize, value: f32, all: &[(bool, f32)]) -> f64 {
-        let lies_in = |time: i64| bucket(self.clock, window) - bucket(time, window) <= BUCKETS;
-        let inside: Vec<_> = self.records.iter().filter(|(time, _)| lies_in(*time)).collect();
-        let values: Vec<_> =
-            inside.iter().map(|(_, value)| f64::from(*value)).filter(|value| !value.is_nan()).collect();
-        let sum: f64 = values.iter().sum();
-        let mean = sum / values.len() as f64;
-        let labels = self.labels.iter().filter(|(time, ..)| lies_in(*time)).map(|&(_, label, weight)| (label, weight));
-        let (positive, known) = shares(labels);
-        let (all_positive, all_known) = shares(all.iter().copied());
-        let ratio = f64::from(value) / mean;
-        match name {
-            "count" => inside.len() as f64,
-            "sum" => sum,
-            "mean" => mean,
-            "min" => values.iter().copied().reduce(f64::min).unwrap_or(f64::NAN),
-            "max" => values.iter().copied().reduce(f64::max).unwrap_or(f64::NAN),
-            "distinct" => values.iter().map(|value| (value + 0.0).to_bits()).collect::<BTreeSet<_>>().len() as f64,
-            "ratio" => {
-                if ratio.is_finite() {
-                    ratio
-                } else {
-                    f64::NAN
-                }
-            }
-            "rate" => (positive + 2.0 * all_positive / all_known) / (known + 2.0),
-            "known" => known,
-            _ => unreachable!(),
-        }
-    }
-}
-
-fn fill(windows: &mut Windows, step: &Step) -> Vec<f32> {
-    let mut row = vec![f32::NAN; 32];
-    // Any hash that is not 0, and ends in no special way.
-    let hash = if step.value.is_nan() { 0 } else { u64::from((step.value + 0.0).to_bits()) * 0x9e37_79b9 + 1 };
-    let record = Record { time: step.time, keys: &[step.key], values: &[step.value], hashes: &[hash] };
-    windows.fill(record, &mut row);
-    row.drain(..1); // the column v
-    row.truncate(19);
-    row
-}
-
-fn known(windows: &mut Windows, step: &Step) {
-    if let Some((time, label, weight)) = step.known {
-        windows.known(&[step.key], time, f32::from(u8::from(label)), weight);
-    }
-}
-
-fn bits(row: &[f32]) -> Vec<u32> {
-    row.iter().map(|x| x.to_bits()).collect()
-}
-
-proptest! {
-    #[test]
-    fn windows_are_what_a_second_look_at_all_records_gives(steps in steps(5), most in 2..7usize) {
-        let mut windows = Windows::new(&schema(&format!("prior = 2\nmost = {most}"))).unwrap();
-        let mut oracle = Oracle { most, ..Oracle::default() };
-        for step in &steps {
-            let (found, expected) = (fill(&mut windows, step), oracle.fill(step));
-            for (at, (found, expected)) in found.iter().zip(&expected).enumerate() {
-                let near = (f64::from(*found) - expected).abs() <= 1e-6 * (1.0 + expected.abs());
-                prop_assert!(near || found.is_nan() && expected.is_nan(), "{at}: {found} for {expected} at {step:?}");
-            }
-            known(&mut windows, step);
-            if let Some(known) = step.known {
-                oracle.known(step.key, known);
-            }
-            let size = windows.size();
-            prop_assert_eq!((size.keys, size.evicted, size.expired), (oracle.order.len() as u64, oracle.evicted, oracle.expired));
-        }
-    }
-
-    #[test]
-    fn windows_come_back_and_go_on(before in steps(6), behind in steps(6), most in 1..6usize) {
-        let schema = schema(&format!("most = {most}"));
-        let mut whole = Windows::new(&schema).unwrap();
-        for step in &before {
-            fill(&mut whole, step);
-            known(&mut whole, step);
-        }
-        let (mut state, mut again) = (State::default(), State::default());
-        state.save(&whole);
-        let mut back = Windows::new(&schema).unwrap();
-        state.restore(&mut back).unwrap();
-        again.save(&back);
-        prop_assert!(again.arrays() == state.arrays());
-        let mut from_model = Windows::new(&schema).unwrap().with_arrays(&whole.arrays()).unwrap();
-        for step in &behind {
-            let expected = bits(&fill(&mut whole, step));
-            prop_assert_eq!(&bits(&fill(&mut back, step)), &expected);
-            prop_assert_eq!(&bits(&fill(&mut from_model, step)), &expected);
-            [&mut whole, &mut back, &mut from_model].into_iter().for_each(|windows| known(windows, step));
-        }
-        prop_assert_eq!(back.arrays(), whole.arrays());
-        prop_assert_eq!(from_model.arrays(), whole.arrays());
-    }
-
-    #[test]
-    fn whatever_a_state_holds_it_is_refused_or_gone_on_from(
-        steps in steps(4), at in any::<prop::sample::Index>(), place in any::<prop::sample::Index>(),
-        number in prop::sample::select(vec![0, 1, 7, 65, 1 << 32, u64::MAX / 2 + 1, u64::MAX, 0x7ff8 << 48]),
-    ) {
-        let schema = schema("");
-        let mut whole = Windows::new(&schema).unwrap();
-        steps.iter().for_each(|step| { fill(&mut whole, step); known(&mut whole, step); });
-        let mut saved = State::default();
-        saved.save(&whole);
-        let mut arrays = saved.arrays().to_vec();
-        let array = &mut arrays[at.index(saved.arrays().len())];
-        if array.bytes.len() >= 8 {
-            let start = 8 * place.index(array.bytes.len() / 8);
-            array.bytes[start..start + 8].copy_from_slice(&u64::to_le_bytes(number));
-        }
-        let mut state = State::default();
-        arrays.into_iter().for_each(|array| state.push(array));
-        let mut back = Windows::new(&schema).unwrap();
-        if state.restore(&mut back).is_ok() {
-            steps.iter().for_each(|step| { fill(&mut back, step); known(&mut back, step); });
-        }
-    }
-
-    #[test]
-    fn no_label_changes_what_its_own_record_and_those_before_were_told(steps in steps(3), at in any::<prop::sample::Index>()) {
-        let at = at.index(steps.len());
-        let told = |flipped: bool| {
-            let mut windows = Windows::new(&schema("")).unwrap();
-            let rows = steps.iter().enumerate().take(at + 1).map(|(place, step)| {
-                let row = bits(&fill(&mut windows, step));
-                let known = step.known.map(|(time, label, weight)| (time, label != (flipped && place == at), weight));
-                self::known(&mut windows, &Step { known, ..*step });
-                row
-            });
-            rows.collect::<Vec<_>>()
-        };
-        prop_assert_eq!(told(false), told(true));
-    }
-}
-
-#[test]
-fn a_time_far_in_the_future_or_the_past_costs_its_key_and_nothing_more() {
-    let mut windows = Windows::new(&schema("")).unwrap();
-    let step = |key, time| Step { key, time, value: 1.0, known: None };
-    for (key, time, count) in [
-        (1, 0, 0.0),
-        (1, SECOND, 1.0),
-        (1, i64::MAX, 0.0),
-        (1, 2 * SECOND, 0.0),
-        (1, 3 * SECOND, 1.0),
-        (2, i64::MIN + 1, 0.0),
-        (1, 4 * SECOND, 2.0),
-    ] {
-        assert_eq!(fill(&mut windows, &step(key, time))[0], count, "{key} {time}");
-    }
-}
-
-#[test]
-fn a_record_without_a_key_or_a_time_has_no_numbers_and_leaves_nothing() {
-    let mut windows = Windows::new(&schema("")).unwrap();
-    for (key, time) in [(0, 5), (7, i64::MIN)] {
-        let step = Step { key, time, value: 1.0, known: Some((time, true, 1.0)) };
-        assert!(fill(&mut windows, &step).iter().all(|x| x.is_nan()));
-        known(&mut windows, &step);
-    }
-    assert_eq!(windows.size().keys, 0);
-}
-
-#[test]
-fn many_different_values_are_estimated_and_few_counted_again_behind_them() {
-    let mut windows = Windows::new(&schema("")).unwrap();
-    let mut different = |time: i64, hash: u64| {
-        let mut row = [f32::NAN; 32];
-        let hash = (hash + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let hash = (hash ^ hash >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        windows.fill(Record { time, keys: &[1], values: &[1.0], hashes: &[(hash ^ hash >> 32).max(1)] }, &mut row);
-        row[12]
-    };
-    let mut last = 0.0;
-    for value in 0..5000 {
-        last = different(value as i64, value);
-    }
-    assert!((2500.0..7500.0).contains(&last), "{last}");
-    assert_eq!([0, 1, 2].map(|at| different((100 + at) * SECOND, at as u64)), [0.0, 1.0, 2.0]);
-}
-
-#[test]
-fn what_was_sampled_out_is_counted_and_what_came_again_is_not() {
-    let section = "kind = 'window'\nkey = ['k']\nover = ['8s']\nmake = ['count', 'known']\nlog = false";
-    let steps = [
-        "sample = { negatives = 0.3 }",
-        "deduplicate = { key = ['d'], within = 5 }",
-        "scale = { 'count(k, 8s)' = 'none', 'known(k, 8s)' = 'none' }",
-    ];
-    let column = |name: &str| Column { name: name.into(), role: Role::Categorical, log: false };
-    let schema = Schema {
-        columns: ["k", "d", "t"].map(column).into(),
-        features: vec![toml::from_str(section).unwrap()],
-        transforms: steps.map(|step| toml::from_str(step).unwrap()).into(),
-        time: Some("t".into()),
-        ..Schema::default()
-    };
-    schema.check_features().unwrap();
-    schema.check_online().unwrap();
-    const ROWS: usize = 200;
-    let examples = Examples {
-        rows: ROWS,
-        dense: vec![f32::NAN; 16 * ROWS],
-        row_start: vec![0; ROWS + 1],
-        label: vec![LabelToken::Zero; ROWS],
-        number: (0..ROWS as u32).collect(),
-        seen: ROWS as u32,
-        key: (0..ROWS as u64).map(|row| row - row % 10 / 9).collect(), // every tenth is the one before again
-        time: (0..ROWS as i64).collect(),
-        window_key: vec![7; ROWS],
-        ..Examples::default()
-    };
-    for labels_come_late in [false, true] {
-        let mut batcher = Batcher::new(1000, 16, Scaler::new(16), true)
-            .with(Online::new(&schema))
-            .with_windows(Windows::new(&schema))
-            .labels_come_late(labels_come_late);
-        let sifted = batcher.sift(&examples, 0..ROWS, 0);
-        assert!(sifted.duplicates == 20 && sifted.sampled_out > 50, "{sifted:?}");
-        let rows: Vec<usize> = sifted.kept.iter().cloned().flatten().collect();
-        sifted
-            .kept
-            .into_iter()
-            .for_each(|range| assert_eq!(batcher.fill(&examples, range.clone(), 0).unwrap(), range.end));
-        batcher.pass(&examples, ROWS);
-        let batch = batcher.take(MicroBatch::default());
-        let mut known = 0.0;
-        for (row, (made, weight)) in rows.into_iter().zip(batch.dense.chunks(16).zip(batch.weight)) {
-            assert_eq!(made[0], (row - row / 10) as f32, "{row}");
-            assert!((made[1] - known).abs() < 1e-3, "{row}");
-            known += if labels_come_late { 0.0 } else { weight };
-        }
-        batcher.known(examples.window_keys_of(0), ROWS as i64, 1.0, 2.0);
-        let mut row = [f32::NAN; 16];
-        let record = Record { time: ROWS as i64, keys: &[7], values: &[], hashes: &[] };
-        batcher.windows().cloned().unwrap().fill(record, &mut row);
-        assert!((row[1] - known - 2.0).abs() < 1e-3 && row[0] == 180.0, "{row:?}");
-    }
-}
-
-#[test]
-fn check_names_what_windows_will_tell() {
-    let folder = Folder::new();
-    folder.file("job.toml", JOB);
-    folder.file("in.csv", payments(20));
-    let shown = folder.run("check job.toml in.csv --show 1").fine();
-    for line in
-        ["    rate(terminal, 2h) follows from the records before", "    ratio(customer*category, amount, 1h) follows"]
-    {
-        assert!(shown.out().contains(line), "{line:?} is missing in:\n{}", shown.out());
-    }
-}
-
-const JOB: &str = "[source]\nlabel = 'fraud'\ntime = 'time'\ncategorical = ['customer', 'terminal', 'category', 'hour']\n\
-    numeric = ['amount', 'log_amount']\nid = 'n'\n[[transform]]\nsample = { negatives = 0.5 }\n\
-    [[transform]]\ndeduplicate = { key = ['n'], within = 1000 }\n\
-    [[feature]]\nkind = 'window'\nkey = ['terminal']\nover = ['30m', '2h']\nmake = ['count', 'rate', 'since-last']\nmost = 300\n\
-    [[feature]]\nkind = 'window'\nkey = ['customer', 'category']\nover = ['1h']\ncolumn = 'amount'\n\
-    make = ['mean', 'ratio', 'max', 'distinct']\nkeep = false\n[learner]\ndevice = 'cpu'\nhash-bits = 14\n";
-
-/// Payments with numbers, every hundredth twice, some of them without a time that can be read when predicting.
-fn payments(rows: u64) -> String {
-    let mut number = 0;
-    program::map_records(&stream(Generator::Fraud, rows), |at, fields| {
-        number += u64::from(at % 100 != 7);
-        format!("{},{number}", fields.join(","))
-    })
-    .replacen("fraud\n", "fraud,n\n", 1)
-}
-
-#[test]
-fn any_number_of_threads_and_any_cut_gives_the_same_bytes() {
-    let folder = Folder::new();
-    folder.file("job.toml", JOB);
-    let text = payments(20_000);
-    folder.file("all.csv", &text);
-    let (header, records) = text.split_once('\n').unwrap();
-    let middle = records[..records.len() / 3].rfind('\n').unwrap() + 1;
-    folder.file("a.csv", format!("{header}\n{}", &records[..middle]));
-    folder.file("b.csv", format!("{header}\n{}", &records[middle..]));
-    let run = |line: &str| {
-        folder.run(&format!("train job.toml {line} --model m --predictions p.csv --summary s.json --quiet")).fine();
-        let windows = folder.json("s.json")["windows"].clone();
-        (
-            folder.bytes("m"),
-            folder.bytes("p.csv"),
-            [windows["keys"].clone(), windows["evicted"].clone(), windows["expired"].clone()],
-        )
-    };
-    let one = run("all.csv --threads 1");
-    assert!(one.2.iter().all(|number| number.as_u64().unwrap() > 0), "{:?}", one.2);
-    for line in ["all.csv --threads 8", "a.csv b.csv --threads 3"] {
-        assert!(run(line) == one, "{line}");
-    }
-}
-
-#[test]
-fn a_run_that_was_broken_off_goes_on_as_if_it_had_not_been() {
-    let folder = Folder::new();
-    folder.file("job.toml", JOB);
-    let text = payments(12_000);
-    folder.file("in.csv", &text);
-    folder.run("train job.toml in.csv --model whole --predictions p.csv --quiet").fine();
-    let at = text[..text.len() / 2].rfind('\n').unwrap() + 1;
-    folder.file("in.csv", &text[..at]);
-    let kept = "train job.toml in.csv --checkpoint kept --checkpoint-every 1 --predictions q.csv --quiet";
-    folder.run(kept).fine();
-    folder.file("in.csv", &text);
-    folder.run(&format!("{kept} --resume --model m")).fine();
-    assert!(folder.bytes("m") == folder.bytes("whole"));
-    assert!(folder.bytes("q.csv") == folder.bytes("p.csv"));
-}
-
-#[test]
-fn predicting_goes_on_from_the_windows_of_the_model_and_never_looks_at_a_label() {
-    let folder = Folder::new();
-    folder.file("job.toml", JOB.replace("sample = { negatives = 0.5 }", "clip = { log_amount = [0, 20] }"));
-    let text = payments(6_000);
-    let at = text[..text.len() / 2].rfind('\n').unwrap() + 1;
-    let header = text.split_once('\n').unwrap().0;
-    folder.file("first.csv", &text[..at]);
-    folder.file("rest.csv", format!("{header}\n{}", &text[at..]));
-    folder.run("train job.toml first.csv --batch 1 --model m --checkpoint kept --quiet").fine();
-    let predict = |model: &str, input: &str| {
-        folder.run(&format!("predict --model {model} {input} --predictions p.csv --quiet")).fine();
-        let lines = folder.text("p.csv");
-        let probability = |line: &str| line.split(',').nth(2).unwrap().to_owned();
-        lines.lines().skip(1).map(probability).collect::<Vec<_>>()
-    };
-    let told = predict("m", "rest.csv");
-    assert!(predict("kept", "rest.csv") == told, "a checkpoint is a model");
-    let unlabelled = program::map_records(&format!("{header}\n{}", &text[at..]), |_, mut fields| {
-        let label = fields.len() - 2;
-        fields[label] = "";
-        fields.join(",")
     });
-    folder.file("unlabelled.csv", unlabelled);
-    assert!(predict("m", "unlabelled.csv") == told, "labels have been looked at");
-    // One record by itself is told other numbers than behind the others.
-    let last = text.lines().last().unwrap();
-    folder.file("last.csv", format!("{header}\n{last}\n"));
-    assert_ne!(predict("m", "last.csv").last(), told.last());
-    let untimed = last.split_once(',').unwrap().1;
-    folder.file("odd.csv", format!("{header}\nsoon,{untimed}\n,{untimed}\n"));
-    let odd = predict("m", "odd.csv");
-    assert_eq!((odd.len(), &odd[0]), (2, &odd[1]));
+    text.replacen("click\n", "click,shop,group,when\n", 1)
+}
+
+fn with_clicks(records: u64) -> (Folder, String) {
+    let (folder, text) = (Folder::new(), clicks(records));
+    folder.file("clicks.csv", &text);
+    (folder, text)
+}
+
+fn lines(folder: &Folder, name: &str) -> Vec<Value> {
+    folder.text(name).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn sum<'a>(lines: impl Iterator<Item = &'a Value>, key: &str) -> u64 {
+    lines.map(|line| line[key].as_u64().unwrap()).sum()
+}
+
+fn train(folder: &Folder, more: &str) -> Ended {
+    folder.run(&format!("train clicks.csv {TRAIN} --ignore group {TOLD} {more}")).fine()
 }
 
 #[test]
-fn a_section_that_cannot_be_carried_out_says_what_to_write() {
-    let folder = Folder::new();
-    folder.file("in.csv", payments(50));
-    let base = "[source]\nlabel = 'fraud'\ntime = 'time'\ncategorical = ['customer']\n[[feature]]\nkind = 'window'\n";
-    for (section, advice) in [
-        ("key = []\nover = ['1h']\nmake = ['count']", "write key = "),
-        ("key = ['custmer']\nover = ['1h']\nmake = ['count']", "there are: time, customer"),
-        ("key = ['fraud']\nover = ['1h']\nmake = ['count']", "is the label"),
-        ("key = ['customer']\nover = []\nmake = ['count']", "write over = "),
-        ("key = ['customer']\nover = ['1 week']\nmake = ['count']", "\"7d\""),
-        ("key = ['customer']\nover = ['1h', '60m']\nmake = ['count']", "one length"),
-        ("key = ['customer']\nover = ['1h']\nmake = []", "write make = "),
-        ("key = ['customer']\nover = ['1h']\nmake = ['mean']", "write column = "),
-        ("key = ['customer']\nover = ['1h']\nmake = ['count']\ncolumn = 'amount'", "take it out"),
-        ("key = ['customer']\nover = ['1h']\nmake = ['mean']\ncolumn = 'fraud'", "is the label"),
-        ("key = ['customer']\nover = ['1h']\nmake = ['rate']\nprior = -1", "write prior = 1"),
-        ("key = ['customer']\nover = ['1h']\nmake = ['count']\nbuckets = 0", "write buckets = 32"),
-        ("key = ['customer']\nover = ['1h']\nmake = ['count']\nmost = 0", "write most = "),
-    ] {
-        folder.file("job.toml", format!("{base}{section}\n"));
-        let error = folder.run("train job.toml in.csv --quiet").stderr;
-        assert!(
-            error.contains("[[feature]] number 1, kind = \"window\"") && error.contains(advice),
-            "{section}: {error}"
-        );
+fn every_record_is_told_once_in_windows_of_each_kind_and_in_the_segments_of_each() {
+    let (folder, _) = with_clicks(2200);
+    train(&folder, "--metrics m.jsonl --summary s.json");
+    let (lines, summary) = (lines(&folder, "m.jsonl"), folder.json("s.json"));
+    let predicted = summary["records"].as_u64().unwrap();
+    for window in ["1h", "1000"] {
+        let of_kind: Vec<_> = lines.iter().filter(|line| line["window"] == window).collect();
+        let whole: Vec<_> = of_kind.iter().copied().filter(|line| line["segment"].is_null()).collect();
+        let told = sum(whole.iter().copied(), "records");
+        let late = predicted - told;
+        assert!(window == "1h" && late > 0 && late < told || late == 0, "{window}: {late} late");
+        for segment in ["shop", "group"] {
+            let parts = of_kind.iter().copied().filter(|line| line["segment"] == segment);
+            assert_eq!(sum(parts, "records"), told, "{window} {segment}");
+        }
+        if window == "1h" {
+            assert!(whole.is_sorted_by(|a, b| a["end"].as_str() <= b["start"].as_str()));
+            assert_eq!(whole[0]["start"], "2024-05-01T00:00:00Z");
+            assert_eq!(summary["windows"]["late"], late);
+        }
     }
-    folder.file(
-        "job.toml",
-        format!("{}key = ['customer']\nover = ['1h']\nmake = ['count']\n", base.replace("time = 'time'\n", "")),
-    );
-    assert!(folder.run("train job.toml in.csv --quiet").stderr.contains("--time"));
+    let values: Vec<_> = summary["segments"].as_array().unwrap().iter().map(|s| s["value"].as_str().unwrap()).collect();
+    assert_eq!(values, ["s0", "s1", "s4", "g0", "g1"]);
+    assert_eq!(summary["windows"]["not_told_apart"], 0);
+    folder.run(&format!("train clicks.csv {TRAIN} --segment shop --segments 2 --summary s.json")).fine();
+    let summary = folder.json("s.json");
+    let other = summary["segments"].as_array().unwrap().iter().find(|segment| segment["value"] == "(other)").unwrap();
+    assert_eq!((&other["column"], &other["records"]), (&"shop".into(), &summary["windows"]["not_told_apart"]));
+}
+
+#[test]
+fn a_window_of_the_whole_stream_has_the_figures_of_the_summary() {
+    let (folder, _) = with_clicks(2000);
+    folder.run(&format!("train clicks.csv {TRAIN} --metrics m.jsonl --metrics-every 1000000 --summary s.json")).fine();
+    let (summary, line) = (folder.json("s.json"), lines(&folder, "m.jsonl").remove(0));
+    for key in ["records", "labelled", "brier", "accuracy", "base_rate", "best_constant_log_loss", "log_loss"] {
+        let (have, want) = (line[key].as_f64().unwrap(), summary[key].as_f64().unwrap());
+        assert!((have - want).abs() < 1e-9 * want.abs(), "{key}: {have} {want}");
+    }
+    let area = |of: &Value| (of["auc"].as_f64().unwrap(), of["auc_error"].as_f64().unwrap());
+    let ((have, off), (want, exact)) = (area(&line), area(&summary));
+    assert!((have - want).abs() <= off + exact && off < 0.02, "{have} {want} {off}");
+}
+
+#[test]
+fn neither_threads_nor_a_pipe_show_in_a_line() {
+    let (folder, text) = with_clicks(2000);
+    train(&folder, "--threads 1 --metrics m.csv");
+    train(&folder, "--threads 3 --metrics other.csv");
+    let line = format!("train - {TRAIN} --ignore group {TOLD} --metrics piped.csv");
+    folder.run_with(&line, text.as_bytes()).fine();
+    let told = folder.text("m.csv");
+    assert!(told.lines().count() > 100 && told == folder.text("other.csv") && told == folder.text("piped.csv"));
+    assert_eq!(column(&told, "window").iter().filter(|window| *window == "1h").count() % 6, 0);
+}
+
+#[test]
+fn a_run_that_goes_on_writes_the_lines_that_it_would_have_written() {
+    let (folder, text) = with_clicks(8000);
+    train(&folder, "--metrics whole.jsonl --summary whole.json");
+    let end = text.split_inclusive('\n').take(4321).map(str::len).sum();
+    folder.file("clicks.csv", &text[..end]);
+    let kept = "--checkpoint kept --checkpoint-every 1 --resume --metrics parts.jsonl --summary parts.json";
+    train(&folder, kept);
+    folder.file("clicks.csv", &text);
+    train(&folder, kept);
+    assert!(folder.text("whole.jsonl") == folder.text("parts.jsonl"));
+    for key in ["segments", "windows"] {
+        assert_eq!(folder.json("whole.json")[key], folder.json("parts.json")[key]);
+    }
+    let other = TOLD.replace("1h", "2h") + " --checkpoint kept --resume --metrics parts.jsonl";
+    folder.run(&format!("train clicks.csv {TRAIN} --ignore group {other}")).refused(&["belongs to another job"]);
+}
+
+#[test]
+fn asking_for_windows_changes_neither_model_nor_predictions() {
+    let (folder, _) = with_clicks(2000);
+    let outputs = |name: &str| format!("--model {name}.model --predictions {name}.csv");
+    folder.run(&format!("train clicks.csv {TRAIN} --ignore group --time when {}", outputs("plain"))).fine();
+    train(&folder, &format!("--metrics m.csv {}", outputs("told")));
+    assert!(folder.text("plain.csv") == folder.text("told.csv"));
+    let predict = |model: &str, more: &str| {
+        let line = format!("predict clicks.csv --model {model} --max-rejected 5% --predictions p.csv {more}");
+        folder.run(&line).fine();
+        folder.text("p.csv")
+    };
+    let told = predict("told.model", &format!("{TOLD} --metrics p.jsonl"));
+    assert!(predict("plain.model", "") == told);
+    let whole = lines(&folder, "p.jsonl");
+    assert!(whole.iter().any(|line| line["segment"] == "group" && line["window"] == "1h"));
+}
+
+#[test]
+fn what_cannot_be_told_is_refused_with_what_to_write() {
+    let (folder, _) = with_clicks(100);
+    let refused =
+        |more: &str, said: &str| drop(folder.run(&format!("train clicks.csv {TRAIN} {more}")).refused(&[said]));
+    refused("--metrics m.csv --metrics-every 1h --ignore when", "--time COLUMN");
+    refused("--metrics m.csv", "--metrics-every 1h");
+    refused("--metrics m.parquet --metrics-every 10", ".jsonl or .csv");
+    refused("--segment nowhere", "its columns are");
+    refused("--segment click", "name another column");
+    refused("--metrics-every 10 --metrics clicks.csv", "would overwrite an input");
+    folder
+        .run(&format!("sweep clicks.csv {TRAIN} --grid learning-rate=0.1,0.2 --segment shop"))
+        .refused(&["--segment does not go with a sweep"]);
+}
+
+#[test]
+fn the_one_column_of_times_is_the_event_time_where_none_is_named() {
+    let folder = Folder::new();
+    folder.file("plain.csv", stream(Generator::Clicks, 500));
+    folder.run("train plain.csv --label click --device cpu --metrics m.csv --metrics-every 1m").fine();
+    let (told, times) = (folder.text("m.csv"), folder.text("plain.csv"));
+    let minutes =
+        column(&times, "time").iter().map(|time| time[..16].to_owned()).collect::<std::collections::BTreeSet<_>>();
+    let starts: Vec<_> = column(&told, "start").iter().map(|start| start[..16].to_owned()).collect();
+    assert_eq!(starts, minutes.into_iter().collect::<Vec<_>>());
 }

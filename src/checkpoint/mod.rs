@@ -24,6 +24,11 @@
 //! | `counts` | `records` (with rejected ones and bytes), `left_out` (where any were), `by_reason`, `best_loss`, `best_loss_records` |
 //! | `dictionary`, `traffic` | `kept`; names met most: `records`, and by name `name`, `name_end`, `hash`, `count`, `error`, `space` in `namespace` |
 //! | `distinct` | features of a part of the slots: `level` (behind the bits of a hash), by feature `hash`, `space` in `namespace` |
+//! | `segments` | where asked for: `columns`, `counts` (values told apart, values that were not), by value `met`, column in `of` |
+//! | `windows` | where asked for: `counts`, `times`, `kinds`, by open window `open`, its `segments`; `totals`; of all of them `cells.*` |
+//! | `drift`, `adwin`, `page_hinkley` | where asked for: `counts`, `alarms` and their `means`; what each detector remembers |
+//! | `step` | while the learning rate is raised: `factor`, `left` |
+//! | `trial`, `trial_model` | while a second learner is tried: `labelled`, `losses`; its model, as `model` |
 //! | `position` | `places`: input, offset, and what the fingerprint before it covers |
 //!
 //! `checksum` is the last array: XXH3 of every byte before it. Files of earlier layouts are kept in `tests/formats/`.
@@ -90,6 +95,12 @@ pub struct Header {
     pub predictions: Option<Written>,
     /// How far the rejected records have been written, where they are.
     pub rejected: Option<Written>,
+    /// How far the metrics by windows have been written, where they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<Written>,
+    /// How far the alarms have been written, where they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alerts: Option<Written>,
     /// Updates that the model had behind it when the run started.
     pub first_version: u64,
     /// Seconds that the run has taken so far.
@@ -293,6 +304,8 @@ pub(crate) mod tests {
             chunk_bytes: 1 << 18,
             predictions: Some(Written::Bytes(77)),
             rejected: Some(Written::Stream),
+            metrics: None,
+            alerts: None,
             first_version: 0,
             elapsed_s: 1.5,
             device: "cpu".into(),

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::store::{self, Found};
 use super::{Checkpoint, FORMAT};
 use crate::dictionary::Dictionary;
+use crate::drift;
 use crate::error::{Error, Result};
 use crate::examples::MicroBatch;
 use crate::learner::{MAX_HASH_BITS, Model, Shape};
@@ -95,6 +96,9 @@ impl Checkpoint {
         let (mut model, mut scaler) =
             (Model::new(shape, settings.optimizer, settings.penalty), Scaler::new(schema.dense_stride()));
         self.state.restore(&mut model)?;
+        // What is learned by another rate for a while is kept under that.
+        model.optimizer = settings.optimizer.times(drift::step_of(&self.state)?.factor);
+        let model = model.for_rule(settings.optimizer, settings.penalty);
         self.state.restore(&mut scaler)?;
         let mut scales = scaler.arrays();
         if let Some(mut online) = Online::new(schema) {
@@ -106,7 +110,7 @@ impl Checkpoint {
             scales.extend(windows.arrays());
         }
         // Columns are structs of text and numbers: JSON can hold them all.
-        let columns = serde_json::to_value(schema).unwrap_or_default();
+        let columns = serde_json::to_value(schema.without_segments()).unwrap_or_default();
         let mut dictionary = Dictionary::new(settings.hash_bits);
         self.state.restore(&mut dictionary)?;
         let (names, tidemill) = (dictionary.known(&model), self.header.tidemill.clone());

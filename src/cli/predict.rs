@@ -6,7 +6,9 @@ use clap::Args;
 
 use super::{Verbosity, show, signals};
 use crate::checkpoint::stored;
-use crate::config::{LearnerOptions, Options, OutputOptions, Plan, SourceOptions, options::trimmed};
+use crate::config::{
+    DriftOptions, LearnerOptions, Options, OutputOptions, Plan, SourceOptions, drift::DetectorName, options::trimmed,
+};
 use crate::error::{Error, Result};
 use crate::pipeline::{self, saved, summary};
 use crate::schema::Format;
@@ -39,6 +41,9 @@ pub(super) struct PredictArgs {
     /// Column carried into the predictions [default: the model's, where the input has it]
     #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
     id: Option<String>,
+    /// Column of the event time, for metrics by windows of it [default: the model's]
+    #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
+    time: Option<String>,
     /// One row a record: .csv or .jsonl [default: - (standard output, as CSV)]
     #[arg(long, value_name = "FILE")]
     predictions: Option<String>,
@@ -48,6 +53,24 @@ pub(super) struct PredictArgs {
     /// Records that could not be used, as JSON lines
     #[arg(long, value_name = "FILE")]
     rejected: Option<String>,
+    /// Metrics by windows, a line each: .jsonl or .csv, - for standard output
+    #[arg(long, value_name = "FILE")]
+    metrics: Option<String>,
+    /// What a window spans: event time like 15m, 1h or 1d, or a number of predicted records; several with commas
+    #[arg(long, value_delimiter = ',', value_parser = trimmed, value_name = "TIME|RECORDS")]
+    metrics_every: Option<Vec<String>>,
+    /// Columns by whose values metrics are told apart, by window and over the whole run
+    #[arg(long, value_delimiter = ',', value_parser = trimmed, value_name = "COLUMNS")]
+    segment: Option<Vec<String>>,
+    /// Values of a segment's column that are told apart, the first that come [default: 1000]
+    #[arg(long, value_name = "N")]
+    segments: Option<usize>,
+    /// Look for a loss that rises for good: adwin, page-hinkley, or both with a comma
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "DETECTOR")]
+    drift: Option<Vec<DetectorName>>,
+    /// Alarms of --drift, as JSON lines
+    #[arg(long, value_name = "FILE")]
+    alerts: Option<String>,
     /// Rejected records beyond which to stop: a share like 1% or a number
     #[arg(long, value_name = "LIMIT")]
     max_rejected: Option<String>,
@@ -101,6 +124,7 @@ fn options(args: PredictArgs) -> Options {
             positive: args.positive,
             weight: args.weight,
             id: args.id,
+            time: args.time,
             ..SourceOptions::default()
         },
         learner: LearnerOptions { threads: args.threads, ..LearnerOptions::default() },
@@ -110,8 +134,14 @@ fn options(args: PredictArgs) -> Options {
             summary: args.summary,
             rejected: args.rejected,
             side: None,
+            metrics: args.metrics,
+            metrics_every: args.metrics_every,
+            segment: args.segment,
+            segments: args.segments,
+            alerts: args.alerts,
             max_rejected: args.max_rejected,
         },
+        drift: DriftOptions { drift: args.drift, ..DriftOptions::default() },
         ..Options::default()
     }
 }

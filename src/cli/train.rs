@@ -5,7 +5,9 @@ use std::io::Write;
 use clap::Args;
 
 use super::{Verbosity, job_and_inputs, show, signals};
-use crate::config::{CheckpointOptions, EventTimeOptions, LearnerOptions, Options, OutputOptions, Plan, SourceOptions};
+use crate::config::{
+    CheckpointOptions, DriftOptions, EventTimeOptions, LearnerOptions, Options, OutputOptions, Plan, SourceOptions,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::{self, End, preview, saved, summary, warm_start};
 
@@ -24,6 +26,8 @@ pub(super) struct TrainArgs {
     #[command(flatten)]
     output: OutputOptions,
     #[command(flatten)]
+    drift: DriftOptions,
+    #[command(flatten)]
     checkpoint: CheckpointOptions,
     /// Print the job file that this run amounts to, with every column and default written out, and stop
     #[arg(long)]
@@ -36,8 +40,8 @@ impl TrainArgs {
     /// All that is asked for: the command line over the job file.
     pub(super) fn options(self) -> Result<Options> {
         let (job, inputs) = job_and_inputs(self.named)?;
-        let Self { source, event_time, learner, output, checkpoint, .. } = self;
-        Options { source, event_time, learner, output, checkpoint, ..Options::default() }.over_job(inputs, job)
+        let Self { source, event_time, learner, output, drift, checkpoint, .. } = self;
+        Options { source, event_time, learner, output, drift, checkpoint, ..Options::default() }.over_job(inputs, job)
     }
 }
 

@@ -8,6 +8,7 @@ impl Plan {
     /// The job that this plan and the columns found for it amount to. A run of it infers nothing.
     pub fn written_out(&self, schema: &Schema) -> Options {
         let options = self.options.clone();
+        let schema = &schema.without_segments();
         let names = |role| {
             let is_time = |column: &Column| schema.is_time(&column.name);
             let named = schema.of(role).filter(|column| !is_time(column));

@@ -4,14 +4,15 @@
 
 use toml::{Table, Value};
 
-use super::{CheckpointOptions, EventTimeOptions, LearnerOptions, OutputOptions, SourceOptions};
+use super::{CheckpointOptions, DriftOptions, EventTimeOptions, LearnerOptions, OutputOptions, SourceOptions};
 
 /// The sections of a job file with their keys, as the options' fields are called.
-const SECTIONS: [(&str, &[&str]); 5] = [
+const SECTIONS: [(&str, &[&str]); 6] = [
     ("source", SourceOptions::FIELDS),
     ("event-time", EventTimeOptions::FIELDS),
     ("learner", LearnerOptions::FIELDS),
     ("output", OutputOptions::FIELDS),
+    ("drift", DriftOptions::FIELDS),
     ("checkpoint", CheckpointOptions::FIELDS),
 ];
 
@@ -133,7 +134,7 @@ mod tests {
             ("hash_bits = 3", "write hash-bits below [learner]"),
             (
                 "[weather]\nrain = 1",
-                "[weather] is no section: there are [source], [learner], [output], [checkpoint], [[transform]], [[feature]]",
+                "[weather] is no section: there are [source], [learner], [output], [drift], [checkpoint], [[transform]], [[feature]]",
             ),
             ("[[trasform]]\nfilter = 'x'", "[trasform] is no section: did you mean [[transform]]?"),
             ("[[transform]]\nfiltr = 'x'", "there is no filtr: did you mean filter?"),

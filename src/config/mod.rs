@@ -1,9 +1,10 @@
 //! The configuration: options from the command line and a job file, turned once into a checked [`Plan`].
 //!
 //! Reads the job file, and nothing else. Siblings: [`options`] (the table behind flags and keys), `keys` (what was meant by a
-//! wrong one), [`checkpoint`], [`event_time`], [`live`], [`passes`] and `quantity` (sizes and times).
+//! wrong one), [`checkpoint`], [`drift`], [`event_time`], [`live`], [`passes`], `quantity` (sizes and times) and [`windows`].
 
 pub mod checkpoint;
+pub mod drift;
 pub mod event_time;
 mod inferred;
 mod keys;
@@ -13,9 +14,11 @@ pub mod passes;
 mod quantity;
 pub mod sweep;
 mod warm_start;
+pub mod windows;
 
 use std::path::{Path, PathBuf};
 
+use crate::drift::Spec;
 use crate::encoder::infer::Named;
 use crate::encoder::label::LabelRule;
 use crate::error::{Error, Result};
@@ -27,9 +30,11 @@ pub use checkpoint::{Checkpointing, Every};
 pub use event_time::EventTime;
 pub use live::Live;
 pub use options::{
-    CheckpointOptions, EventTimeOptions, LearnerOptions, OptimizerName, Options, OutputOptions, SourceOptions,
+    CheckpointOptions, DriftOptions, EventTimeOptions, LearnerOptions, OptimizerName, Options, OutputOptions,
+    SourceOptions,
 };
 pub use passes::Passes;
+pub use windows::Windows;
 
 /// Records of a micro-batch unless another number is named.
 pub const DEFAULT_BATCH: usize = 256;
@@ -77,6 +82,10 @@ pub struct Plan {
     pub passes: Option<Passes>,
     /// What is done about input that keeps coming.
     pub live: Live,
+    /// What metrics are told by beside those of the whole run.
+    pub windows: Option<Windows>,
+    /// Who looks for drift, and what is done about it.
+    pub drift: Option<Spec>,
 }
 
 /// Files to write, where named.
@@ -92,6 +101,10 @@ pub struct Outputs {
     pub rejected: Option<PathBuf>,
     /// What was left out for its time.
     pub side: Option<PathBuf>,
+    /// Metrics by windows.
+    pub metrics: Option<PathBuf>,
+    /// Alarms.
+    pub alerts: Option<PathBuf>,
 }
 
 /// Rejections beyond which a run stops.
@@ -249,12 +262,16 @@ impl Plan {
                 summary: path(output.summary),
                 rejected: path(output.rejected),
                 side: path(output.side),
+                metrics: path(output.metrics),
+                alerts: path(output.alerts),
             },
             max_rejected: MaxRejected::parse(output.max_rejected.as_deref().unwrap_or("1%"))?,
             checkpoint: Checkpointing::of(&options.checkpoint)?,
             event_time: EventTime::of(&options)?,
             passes: Passes::of(&options)?,
             live,
+            windows: Windows::of(&options.output)?,
+            drift: drift::of(&options, settings.optimizer)?,
             base: Options::default(),
             options,
         })
@@ -265,8 +282,14 @@ impl Plan {
         let options = &self.options;
         options.source.time.is_some()
             || self.event_time.is_some()
+            || self.has_windows_of_time()
             || options.transform.iter().any(Step::needs_time)
             || options.feature.iter().any(Feature::needs_time)
+    }
+
+    /// Whether metrics are asked for by windows of event time.
+    pub fn has_windows_of_time(&self) -> bool {
+        self.windows.as_ref().is_some_and(Windows::need_time)
     }
 
     /// What the user said about columns.
@@ -284,6 +307,8 @@ impl Plan {
             label_time: self.options.event_time.label_time.clone(),
             time_format: source.time_format,
             needs_time: self.needs_time(),
+            finds_time: self.has_windows_of_time(),
+            segments: self.windows.as_ref().map(|windows| windows.segments.clone()).unwrap_or_default(),
         }
     }
 }

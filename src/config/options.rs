@@ -5,6 +5,7 @@
 use clap::{Args, ValueHint};
 use serde::{Deserialize, Serialize};
 
+use super::drift::{Action, AdwinOptions, DetectorName, PageHinkleyOptions};
 use crate::learner::Update;
 use crate::replay::Numbers;
 use crate::schema::{Feature, Format, Hashing, Step};
@@ -222,9 +223,45 @@ section! {
         /// Records that were left out for their time, and outcomes without their record, as JSON lines
         #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
         side: String,
+        /// Metrics by windows, a line each: .jsonl or .csv, - for standard output
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
+        metrics: String,
+        /// What a window spans: event time like 15m, 1h or 1d, or a number of predicted records; several with commas
+        #[arg(long, value_delimiter = ',', value_parser = trimmed, value_name = "TIME|RECORDS", help_heading = "Output")]
+        metrics_every: Vec<String>,
+        /// Columns by whose values metrics are told apart, by window and over the whole run
+        #[arg(long, value_delimiter = ',', value_parser = trimmed, value_name = "COLUMNS", help_heading = "Output")]
+        segment: Vec<String>,
+        /// Values of a segment's column that are told apart, the first that come [default: 1000]
+        #[arg(long, value_name = "N", help_heading = "Output")]
+        segments: usize,
+        /// Alarms of --drift, as JSON lines
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
+        alerts: String,
         /// Rejected records beyond which to stop: a share like 1% or a number [default: 1%]
         #[arg(long, value_name = "LIMIT", help_heading = "Output")]
         max_rejected: String,
+    }
+}
+
+section! {
+    /// `[drift]`: who looks for drift, and what is done about it.
+    DriftOptions {
+        /// Look for a loss that rises for good: adwin, page-hinkley, or both with a comma
+        #[arg(long, value_enum, value_delimiter = ',', value_name = "DETECTOR", help_heading = "Drift")]
+        drift: Vec<DetectorName>,
+        /// Losses above this count as this, in nats
+        #[arg(skip)]
+        clip: f64,
+        /// Parameters of adwin
+        #[arg(skip)]
+        adwin: AdwinOptions,
+        /// Parameters of page-hinkley
+        #[arg(skip)]
+        page_hinkley: PageHinkleyOptions,
+        /// What is done about an alarm
+        #[arg(skip)]
+        actions: Vec<Action>,
     }
 }
 
@@ -322,6 +359,9 @@ pub struct Options {
     /// What to write.
     #[serde(skip_serializing_if = "is_default")]
     pub output: OutputOptions,
+    /// Who looks for drift.
+    #[serde(skip_serializing_if = "is_default")]
+    pub drift: DriftOptions,
     /// What outlives the process.
     #[serde(skip_serializing_if = "is_default")]
     pub checkpoint: CheckpointOptions,
@@ -342,6 +382,7 @@ impl Options {
             event_time: self.event_time.over(below.event_time),
             learner: self.learner.over(below.learner),
             output: self.output.over(below.output),
+            drift: self.drift.over(below.drift),
             checkpoint: self.checkpoint.over(below.checkpoint),
         }
     }

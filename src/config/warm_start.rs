@@ -1,6 +1,6 @@
 //! Options over those of a saved model: what a run that trains it on does not name is as the model was learned.
 
-use super::{LearnerOptions, OptimizerName, Options, Plan, SourceOptions};
+use super::{DriftOptions, LearnerOptions, OptimizerName, Options, Plan, SourceOptions};
 use crate::error::{Error, Result};
 
 impl Plan {
@@ -19,6 +19,7 @@ impl Plan {
                  write --hash-bits {hash_bits}, or train a new model without --warm-start"
             )));
         }
+        base.drift = DriftOptions::default(); // that was about the earlier records
         base.learner = kept(&options.learner, base.learner);
         let learner = options.learner.over(base.learner.clone());
         let positive = options.source.positive.or(base.source.positive.clone());

@@ -1,6 +1,8 @@
 //! What is set aside for the engine's transforms: takes records, gives keys of those that come again, event times, numbers
-//! whose quantiles are features, categories whose missing values are imputed, and the keys and values of windows. Never looks at a label, and remembers
-//! nothing.
+//! whose quantiles are features, categories whose missing values are imputed, values by which metrics are told apart, and the
+//! keys and values of windows. Never looks at a label, and remembers nothing.
+
+use std::io::Write;
 
 use twox_hash::XxHash3_64;
 
@@ -19,6 +21,8 @@ pub(super) struct Aside {
     key: Vec<Field>,
     time: Option<TimeField>,
     label_time: Option<TimeField>,
+    /// By whose values metrics are told apart.
+    segments: Vec<Field>,
     /// Places among the numbers.
     measured: Vec<usize>,
     /// Places among the texts, and the seeds of their values.
@@ -98,6 +102,7 @@ impl Aside {
             key: key.iter().filter_map(|name| field(schema, name)).collect(),
             time: TimeField::new(schema, schema.time.as_ref()),
             label_time: TimeField::new(schema, schema.label_time.as_ref()),
+            segments: schema.segments.iter().filter_map(|segment| field(schema, &segment.column)).collect(),
             measured: measured.filter_map(|(name, _)| schema.place(Role::Numeric, name)).collect(),
             categories: schema.imputed(Impute::MostFrequent).into_iter().filter_map(category).collect(),
             windows: schema.windows().map(|window| Looked::new(window, schema)).collect(),
@@ -106,16 +111,18 @@ impl Aside {
             texts: schema.of(Role::Categorical).count(),
             stride: schema.stride(),
         };
-        let is_asked = !(aside.key.is_empty() && aside.measured.is_empty() && aside.categories.is_empty())
+        let has_no_values = aside.measured.is_empty() && aside.categories.is_empty() && aside.segments.is_empty();
+        let is_asked = !(aside.key.is_empty() && has_no_values)
             || aside.time.is_some()
             || aside.label_time.is_some()
             || !aside.windows.is_empty();
         is_asked.then_some(aside)
     }
 
-    /// The same where nothing is learned: nothing comes again then, and times are for windows alone.
-    pub(super) fn of_values(self) -> Self {
-        let time = self.time.filter(|_| !self.windows.is_empty());
+    /// The same where nothing is learned: nothing comes again then, and times are for windows, or for whoever
+    /// `asks_for_times`.
+    pub(super) fn of_values(self, asks_for_times: bool) -> Self {
+        let time = self.time.filter(|_| asks_for_times || !self.windows.is_empty());
         Self { key: Vec::new(), time, label_time: None, is_lenient: true, ..self }
     }
 
@@ -138,6 +145,7 @@ impl Aside {
             examples.key.push(self.key(&self.key, records, row));
         }
         self.windows.iter().for_each(|looked| self.push_window(looked, records, row, examples));
+        self.push_segments(records, row, examples);
         examples.measured.extend(self.measured.iter().map(|place| records.numeric[row * self.stride + place]));
         for &(place, seed) in &self.categories {
             let value = text(place);
@@ -170,6 +178,24 @@ impl Aside {
         }
     }
 
+    /// The values by which metrics are told apart; numbers as they are shortest, so that 7 and 7.0 are one value.
+    fn push_segments(&self, records: &Records, row: usize, examples: &mut Examples) {
+        for &field in &self.segments {
+            match field {
+                Field::Number(place) => push_number(records.numeric[row * self.stride + place], &mut examples.segment),
+                Field::Text(place) => {
+                    let text = records.text[row * self.texts + place].of(&records.chunk.bytes);
+                    examples.segment.extend_from_slice(text);
+                }
+                Field::Id => {
+                    let id = records.id.get(row).map_or(&[][..], |id| id.of(&records.chunk.bytes));
+                    examples.segment.extend_from_slice(id);
+                }
+            }
+            examples.segment_end.push(examples.segment.len() as u32);
+        }
+    }
+
     /// Each text is preceded by its length, so that no two keys are written alike; all missing numbers are one.
     fn key(&self, key: &[Field], records: &Records, row: usize) -> u64 {
         let mut written = Vec::with_capacity(64);
@@ -193,6 +219,14 @@ fn field(schema: &Schema, name: &str) -> Option<Field> {
         (Some(place), _) => Some(Field::Number(place)),
         (_, Some(place)) => Some(Field::Text(place)),
         _ => schema.place(Role::Id, name).map(|_| Field::Id),
+    }
+}
+
+/// Nothing where it is missing.
+fn push_number(number: f32, to: &mut Vec<u8>) {
+    if !number.is_nan() {
+        let number = if number == 0.0 { 0.0 } else { number }; // the negative one too
+        let _ = write!(to, "{number}"); // memory takes everything
     }
 }
 

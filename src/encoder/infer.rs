@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::parser::number::number;
 use crate::record::Reason;
-use crate::schema::{Column, Feature, Format, Role, Schema};
+use crate::schema::{Column, Feature, Format, Role, Schema, Segment};
 
 /// What the user said about columns; the rest is inferred.
 #[derive(Debug, Clone, Default)]
@@ -30,6 +30,10 @@ pub struct Named {
     pub label_time: Option<String>,
     /// Whether the event time is needed behind the encoder.
     pub needs_time: bool,
+    /// Whether the one column that looks like a time is the event time where none is named.
+    pub finds_time: bool,
+    /// Columns by whose values metrics are told apart.
+    pub segments: Vec<String>,
 }
 
 impl Named {
@@ -77,8 +81,6 @@ pub fn infer(
 ) -> Result<(Schema, Vec<(String, Role)>)> {
     let mut roles = vec![None; names.len()];
     assign(names, &mut roles, named)?;
-    let mut times =
-        Times { time: named.time.clone().filter(|_| named.needs_time), label_time: named.label_time.clone() };
     let mut inferred = Vec::new();
     let mut columns = Vec::new();
     for (at, name) in names.iter().enumerate() {
@@ -88,32 +90,72 @@ pub fn infer(
             inferred.push((name.clone(), role));
             role
         });
-        if role == Role::Time && named.needs_time && !times.has(name) {
-            times.time.get_or_insert_with(|| name.clone()); // an obvious one
-        }
-        // A time is not read; features of one are made of its text, and so is what the engine needs of it.
-        let is_needed = features.iter().any(|feature| feature.names(name)) || times.has(name);
-        let role = if role == Role::Time && is_needed { Role::Categorical } else { role };
         columns.push(Column { name: name.clone(), role, log: named.log.contains(name) });
     }
-    let schema = Schema { columns, format, header, features: features.to_vec(), ..Schema::default() };
-    let Times { time, label_time } = times;
-    let time_format = named.time_format.clone();
-    let schema = Schema { time, time_format, label_time, ..schema };
+    let label_time = named.label_time.clone();
+    let time = named.time.clone().or_else(|| only_time(&columns, label_time.as_ref())).filter(|_| named.needs_time);
+    for column in columns.iter_mut().filter(|column| column.role == Role::Time) {
+        // A time is not read; features of one are made of its text, and so is what the engine needs of it.
+        let is_needed = features.iter().any(|feature| feature.names(&column.name))
+            || [&time, &label_time].into_iter().flatten().any(|time| *time == column.name);
+        column.role = if is_needed { Role::Categorical } else { Role::Time };
+    }
+    let segments = segments(&mut columns, &named.segments)?;
+    let schema = Schema { columns, format, header, features: features.to_vec(), time, segments, ..Schema::default() };
+    let schema = Schema { time_format: named.time_format.clone(), label_time, ..schema };
     schema.check_features()?;
     Ok((schema, inferred))
 }
 
-/// The columns that are read for their times alone.
-struct Times {
-    time: Option<String>,
-    label_time: Option<String>,
+/// The one column that is a time, where there is no other but that at which labels become known.
+fn only_time(columns: &[Column], label_time: Option<&String>) -> Option<String> {
+    let mut times = columns.iter().filter(|column| column.role == Role::Time && label_time != Some(&column.name));
+    times.next().filter(|_| times.next().is_none()).map(|column| column.name.clone())
 }
 
-impl Times {
-    fn has(&self, name: &String) -> bool {
-        self.time.as_ref() == Some(name) || self.label_time.as_ref() == Some(name)
+/// The columns by whose values metrics are told apart. What nothing else asks for is read as text from here on.
+///
+/// # Errors
+/// A column that is not there, or is the label or the weight.
+pub fn segments(columns: &mut [Column], named: &[String]) -> Result<Vec<Segment>> {
+    let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
+    let mut segments: Vec<Segment> = Vec::new();
+    for name in named.iter().filter(|name| !name.is_empty()) {
+        let column = &mut columns[place(&names, name, "--segment")?];
+        let otherwise = match column.role {
+            Role::Label | Role::Weight => {
+                return Err(Error::usage(format!(
+                    "--segment names the column \"{name}\", which is the label or the weight: name another column"
+                )));
+            }
+            Role::Time | Role::Ignored => Some(std::mem::replace(&mut column.role, Role::Categorical)),
+            Role::Numeric | Role::Categorical | Role::Id => None,
+        };
+        if !segments.iter().any(|known| known.column == *name) {
+            segments.push(Segment { column: name.clone(), otherwise });
+        }
     }
+    Ok(segments)
+}
+
+/// The schema of a model with what metrics are told by: the event time, and columns of segments.
+///
+/// # Errors
+/// As [`segments`].
+pub fn with_what_is_told_by(mut schema: Schema, named: &Named) -> Result<Schema> {
+    if named.finds_time && schema.time.is_none() {
+        schema.time = named.time.clone().or_else(|| only_time(&schema.columns, None));
+        let is_time = |column: &&mut Column| column.role == Role::Time && schema.time.as_ref() == Some(&column.name);
+        schema.columns.iter_mut().find(is_time).into_iter().for_each(|column| column.role = Role::Categorical);
+    }
+    let segments = segments(&mut schema.columns, &named.segments)?;
+    if schema.is_transformed() && segments.iter().any(|segment| segment.otherwise.is_some()) {
+        return Err(Error::usage(
+            "--segment names a column that the model does not look at, behind its transforms: name one that it has \
+             learned from",
+        ));
+    }
+    Ok(Schema { segments, ..schema })
 }
 
 /// Writes the named roles down.

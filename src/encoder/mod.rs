@@ -44,6 +44,8 @@ pub struct Encoder {
     label: LabelRule,
     /// Whether a label that is neither class counts as none: where nothing is learned, it does no harm.
     is_lenient: bool,
+    /// Whether event times are asked for where nothing is learned, too.
+    asks_for_times: bool,
     label_name: Option<String>,
     weight_name: Option<String>,
 }
@@ -65,6 +67,7 @@ impl Encoder {
             scratch: Scratch::default(),
             label,
             is_lenient: false,
+            asks_for_times: false,
             label_name: name(Role::Label),
             weight_name: name(Role::Weight),
         }
@@ -74,8 +77,15 @@ impl Encoder {
     /// nothing is learned, records that come again are none of its business either.
     #[must_use]
     pub fn lenient(self, is_lenient: bool) -> Self {
-        let aside = if is_lenient { self.aside.map(Aside::of_values) } else { self.aside };
+        let times = self.asks_for_times;
+        let aside = if is_lenient { self.aside.map(|aside| aside.of_values(times)) } else { self.aside };
         Self { is_lenient, aside, ..self }
+    }
+
+    /// The same encoder, which sets event times aside where nothing is learned too; to be said before [`Encoder::lenient`].
+    #[must_use]
+    pub fn asking_for_times(self, asks_for_times: bool) -> Self {
+        Self { asks_for_times, ..self }
     }
 
     /// The same encoder, which leaves the products of any two features to the learner where the schema asks for no others

@@ -60,7 +60,8 @@ impl Namer {
     /// For records in this schema and a table of `2^hash_bits` weights; `None` where they have no hashed features.
     pub fn new(schema: &Schema, hash_bits: u32) -> Option<Self> {
         let features = Features::new(schema);
-        let spaces = match (schema.features.is_empty(), schema.format.is_sparse()) {
+        let is_plain = schema.of(Role::Categorical).all(|column| !schema.is_replaced(column));
+        let spaces = match (schema.features.is_empty() && is_plain, schema.format.is_sparse()) {
             (true, false) => Spaces::Columns(schema.of(Role::Categorical).map(|column| column.name.clone()).collect()),
             (true, true) => Spaces::Spelt,
             (false, _) => Spaces::Made,

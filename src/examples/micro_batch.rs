@@ -35,7 +35,8 @@ pub struct MicroBatch {
     pub id_end: Vec<u32>,
     /// Event time of each row in microseconds since 1970, `i64::MIN` where it is missing; empty where nothing asks for it.
     pub time: Vec<i64>,
-    /// Segment of each row, by its number in the engine's list of segments; empty where nothing asks for it.
+    /// Segments of each row, by their numbers in the engine's list of segments: as many a row as there are columns by which
+    /// metrics are told apart, empty where there are none.
     pub segment: Vec<u32>,
     /// What each row is here for; empty where every row is predicted and, with a label, learned.
     pub stage: Vec<Stage>,
@@ -254,7 +255,8 @@ impl Snapshot for MicroBatch {
             *time = from.exactly::<u64>("time", *rows)?.into_iter().map(|time| time as i64).collect();
         }
         if from.has("segment") {
-            *segment = from.exactly("segment", *rows)?;
+            *segment = from.get("segment")?;
+            from.check("segment", *rows > 0 && segment.len().is_multiple_of(*rows))?;
         }
         if from.has("stage") {
             let stages: Vec<u8> = from.exactly("stage", *rows)?;

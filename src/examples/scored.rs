@@ -34,6 +34,7 @@ impl Scored {
     /// Drops the rows from `rows` on, as far as they are written and counted; features stay.
     pub fn truncate(&mut self, rows: usize) {
         let batch = &mut self.batch;
+        let width = batch.segment.len().checked_div(batch.rows).unwrap_or(0);
         batch.rows = batch.rows.min(rows);
         batch.label.truncate(rows);
         batch.weight.truncate(rows);
@@ -41,7 +42,7 @@ impl Scored {
         batch.id_end.truncate(rows);
         batch.id.truncate(batch.id_end.last().map_or(0, |&end| end as usize));
         batch.time.truncate(rows);
-        batch.segment.truncate(rows);
+        batch.segment.truncate(rows * width);
         batch.stage.truncate(rows);
         batch.truth.truncate(rows);
         batch.open.truncate(rows);
@@ -95,7 +96,8 @@ impl Scored {
         keep(&mut batch.weight, &rows);
         keep(&mut batch.record, &rows);
         keep(&mut batch.time, &rows);
-        keep(&mut batch.segment, &rows);
+        let width = batch.segment.len().checked_div(batch.rows).unwrap_or(0);
+        batch.segment = rows.iter().flat_map(|row| &batch.segment[row * width..(row + 1) * width]).copied().collect();
         keep(&mut batch.open, &rows);
         keep(&mut batch.truth, &rows);
         if !batch.id_end.is_empty() {

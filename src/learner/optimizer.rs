@@ -58,6 +58,21 @@ impl Optimizer {
         }
     }
 
+    /// The same rule with another step size: `factor` times its own.
+    ///
+    /// ```
+    /// use tidemill::learner::Optimizer;
+    /// assert_eq!(Optimizer::AdaGrad { learning_rate: 0.5 }.times(4.0), Optimizer::AdaGrad { learning_rate: 2.0 });
+    /// ```
+    #[must_use]
+    pub fn times(self, factor: f32) -> Self {
+        match self {
+            Self::Sgd { learning_rate, power_t } => Self::Sgd { learning_rate: learning_rate * factor, power_t },
+            Self::AdaGrad { learning_rate } => Self::AdaGrad { learning_rate: learning_rate * factor },
+            Self::Ftrl { learning_rate, beta } => Self::Ftrl { learning_rate: learning_rate * factor, beta },
+        }
+    }
+
     /// The step size named on the command line.
     pub fn learning_rate(&self) -> f32 {
         match *self {

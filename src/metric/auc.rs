@@ -40,7 +40,7 @@ impl Auc {
     /// assert_eq!(metrics.auc.value(), Some(0.75));
     /// ```
     pub fn value(&self) -> Option<f64> {
-        self.sums().value
+        Area::of(&self.bins).value
     }
 
     /// The most that [`Auc::value`] can differ from the exact area: half of `sum_b P_b N_b / (P N)`.
@@ -52,7 +52,7 @@ impl Auc {
     /// assert_eq!((metrics.auc.value(), metrics.auc.error()), (Some(0.5), Some(0.5)));
     /// ```
     pub fn error(&self) -> Option<f64> {
-        self.sums().error
+        Area::of(&self.bins).error
     }
 
     /// Adds one labelled prediction.
@@ -60,24 +60,28 @@ impl Auc {
     pub(super) fn add(&mut self, logit: f32, label: f32, weight: f64) {
         self.bins[bin_of(logit)][usize::from(label > 0.5)] += weight;
     }
+}
 
-    fn sums(&self) -> Sums {
+/// An area, and the most that it can be off.
+pub(super) struct Area {
+    pub(super) value: Option<f64>,
+    pub(super) error: Option<f64>,
+}
+
+impl Area {
+    /// Of the weights of negatives and positives by bin, lowest logits first.
+    pub(super) fn of(bins: &[[f64; 2]]) -> Self {
         let (mut below, mut ranked, mut tied) = (0.0, 0.0, 0.0);
         let mut positives = 0.0;
-        for &[negative, positive] in &self.bins {
+        for &[negative, positive] in bins {
             ranked += positive * below;
             tied += positive * negative;
             below += negative;
             positives += positive;
         }
         let pairs = positives * below;
-        Sums { value: super::ratio(ranked + 0.5 * tied, pairs), error: super::ratio(0.5 * tied, pairs) }
+        Self { value: super::ratio(ranked + 0.5 * tied, pairs), error: super::ratio(0.5 * tied, pairs) }
     }
-}
-
-struct Sums {
-    value: Option<f64>,
-    error: Option<f64>,
 }
 
 /// The bin of a logit: rounding included, a higher logit never has a lower bin, which is all the bound needs.
@@ -87,24 +91,28 @@ fn bin_of(logit: f32) -> usize {
     (bin as usize).min(BINS - 1) // the cast takes what is negative, and NaN, to 0
 }
 
+/// A logit, whether its label is positive, and its weight.
+#[cfg(test)]
+pub(super) type Row = (f32, bool, f64);
+
+/// The area by comparing every positive with every negative.
+#[cfg(test)]
+pub(super) fn exact(rows: &[Row]) -> Option<f64> {
+    let (mut won, mut pairs) = (0.0, 0.0);
+    for &(high, _, w) in rows.iter().filter(|r| r.1) {
+        for &(low, _, v) in rows.iter().filter(|r| !r.1) {
+            let share = if high > low { 1.0 } else { f64::from(u8::from(high == low)) / 2.0 };
+            won += w * v * share;
+            pairs += w * v;
+        }
+    }
+    (pairs > 0.0).then(|| won / pairs)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
-
-    type Row = (f32, bool, f64);
-
-    fn exact(rows: &[Row]) -> Option<f64> {
-        let (mut won, mut pairs) = (0.0, 0.0);
-        for &(high, _, w) in rows.iter().filter(|r| r.1) {
-            for &(low, _, v) in rows.iter().filter(|r| !r.1) {
-                let share = if high > low { 1.0 } else { f64::from(u8::from(high == low)) / 2.0 };
-                won += w * v * share;
-                pairs += w * v;
-            }
-        }
-        (pairs > 0.0).then(|| won / pairs)
-    }
 
     fn binned(rows: &[Row]) -> Auc {
         let mut auc = Auc::default();

@@ -3,12 +3,15 @@
 //! Every prediction counts, none was made by a model that had seen its label. Records without a label are counted
 //! and not scored; example weights count as repetitions. Slices in, plain sums kept: no learner, no I/O, no clock.
 //! A figure that would divide by zero records is `None`. Siblings: [`log_loss`], [`auc`], [`calibration`],
-//! [`explosion`]. Predictions are finite numbers: the engine ends a run at the first that is not.
+//! [`explosion`]; [`windows`] of the stream, made of a [`cell`] each with its [`ranking`]. Predictions are finite numbers: the engine ends a run at the first that is not.
 
 pub mod auc;
 pub mod calibration;
+pub mod cell;
 pub mod explosion;
 pub mod log_loss;
+pub mod ranking;
+pub mod windows;
 
 use crate::error::Result;
 use crate::examples::Scored;

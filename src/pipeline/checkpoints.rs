@@ -96,7 +96,7 @@ impl Checkpoints {
     fn take(&mut self, mut state: State, engine: &mut Engine, sink: &mut EngineSink) -> Result<()> {
         engine.save(&mut state, sink)?;
         let records = engine.counts().records;
-        if let Some(lost) = engine.learner().lost_device() {
+        if let Some(lost) = engine.lost_device() {
             self.header.device = format!("{}, then {}", self.device, lost.then);
         }
         let header = Header {

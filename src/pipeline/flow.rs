@@ -163,7 +163,9 @@ fn connect(
     let ingest = Ingest {
         schema: schema.clone(),
         transform: Arc::new(Transform::new(schema)?),
-        encoder: Encoder::new(schema, plan.label.clone()).lenient(plan.settings.frozen),
+        encoder: Encoder::new(schema, plan.label.clone())
+            .asking_for_times(plan.has_windows_of_time())
+            .lenient(plan.settings.frozen),
         namer: if plan.names && !plan.settings.frozen { Namer::new(schema, hash_bits) } else { None },
         work: work_out,
         done: done_in,

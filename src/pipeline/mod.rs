@@ -31,14 +31,17 @@ mod weigh;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use crate::batcher::Batcher;
+use crate::batcher::segments::Segments;
 use crate::checkpoint::Header;
 use crate::config::Plan;
 use crate::dictionary::known::Known;
-use crate::engine::{Counts, Engine};
+use crate::engine::{Counts, Drifted, Engine, Reopen};
 use crate::error::{Error, ErrorKind, Result};
 use crate::learner::device;
-use crate::learner::{LostDevice, Model, Settings};
+use crate::learner::{Learner, LostDevice, Model, Settings};
 use crate::metric::Metrics;
+use crate::metric::windows::Windowed;
 use crate::online::Online;
 use crate::scaler::Scaler;
 use crate::schema::{Role, Schema};
@@ -90,11 +93,17 @@ pub struct Outcome {
     /// What predicting needs of the online transforms and of windows, as named arrays.
     pub online: Vec<(String, Vec<f64>)>,
     /// How much the windows remember, where there are any.
-    pub windows: Option<window::Size>,
+    pub window_features: Option<window::Size>,
     /// The columns.
     pub schema: Schema,
     /// The columns whose role was inferred.
     pub inferred: Vec<(String, Role)>,
+    /// Metrics by windows and segments, where asked for.
+    pub windowed: Option<Windowed>,
+    /// What segments are called.
+    pub segments: Option<Segments>,
+    /// What was found of drift, where somebody looked for it.
+    pub drifted: Option<Drifted>,
     /// How it was learned.
     pub settings: Settings,
     /// Updates that the model had behind it at the start.
@@ -154,9 +163,8 @@ fn run_on(
         None => start::prepare_on(plan, saved, (stop, live.as_ref()), open)?,
     };
     let header = header_of(plan, &prepared, found.map(|checkpoint| &checkpoint.header));
-    let Prepared { source, head, schema, inferred, settings, first_version, opened, batcher } = prepared;
-    let engine = Engine::new(batcher, opened.learner, settings, plan.max_rejected);
-    let mut engine = passes::prepare(plan, engine, schema.dense())?;
+    let Prepared { source, head, schema, inferred, settings, first_version, opened, batcher, reopen } = prepared;
+    let mut engine = engine_of(plan, settings, (batcher, opened.learner, reopen), schema.dense())?;
     found.map_or(Ok(()), |checkpoint| engine.restore(&checkpoint.state))?;
     let before = found.map_or(Duration::ZERO, |checkpoint| checkpoint.header.elapsed());
     let outlet = Outlet::open(plan, &schema, found.map(|checkpoint| &checkpoint.header))?;
@@ -170,7 +178,7 @@ fn run_on(
 
     let elapsed = before + started.elapsed();
     let later = passes::run(plan, &mut engine, &mut ended.end, stop, observe)?;
-    let model = engine.learner().model()?;
+    let model = engine.model()?;
     Ok(Outcome {
         counts: engine.counts().clone(),
         metrics: engine.metrics().clone(),
@@ -178,8 +186,11 @@ fn run_on(
         model,
         scaler: engine.scaler().clone(),
         online: state_of(&engine),
-        windows: engine.windows().map(Windows::size),
+        window_features: engine.windows().map(Windows::size),
         waiting: engine.waiting() as u64,
+        windowed: engine.windowed().cloned(),
+        segments: engine.segments().cloned(),
+        drifted: engine.drifted().cloned(),
         schema,
         inferred,
         settings,
@@ -187,7 +198,7 @@ fn run_on(
         device: opened.device,
         device_reason: opened.why,
         // Behind the model, for which a device is asked for the last time.
-        lost_device: engine.learner().lost_device().cloned(),
+        lost_device: engine.lost_device().cloned(),
         elapsed,
         later,
         stages: ended.stages,
@@ -207,6 +218,19 @@ fn show(notes: &[String], observe: Observe<'_>) {
     let (counts, mut metrics) = (Counts::default(), Metrics::default());
     let (counts, metrics) = (&counts, &mut metrics);
     observe(Status { counts, metrics, elapsed: Duration::ZERO, later: None, stages: &[], inferred: &[], notes });
+}
+
+/// An engine with room for later passes, with what is told of parts of the stream, and with whoever looks for drift.
+fn engine_of(
+    plan: &Plan,
+    settings: Settings,
+    (batcher, learner, reopen): (Batcher, Box<dyn Learner>, Reopen),
+    width: usize,
+) -> Result<Engine> {
+    let engine = Engine::new(batcher, learner, settings, plan.max_rejected);
+    let windows = plan.windows.as_ref().map(|windows| &windows.spec);
+    let engine = engine.telling_windows(windows).looking_for_drift(plan.drift.as_ref(), reopen);
+    passes::prepare(plan, engine, width)
 }
 
 /// The error of a run that can be gone on with, with how.
@@ -241,6 +265,8 @@ fn header_of(plan: &Plan, prepared: &Prepared, resumed: Option<&Header>) -> Head
         chunk_bytes: prepared.source.chunk_bytes(),
         predictions: None,
         rejected: None,
+        metrics: None,
+        alerts: None,
         first_version: prepared.first_version,
         elapsed_s: resumed.map_or(0.0, |header| header.elapsed_s),
         device: prepared.opened.device.clone(),

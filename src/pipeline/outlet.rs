@@ -9,11 +9,15 @@ use super::checkpoints::Pending;
 use super::stage::{StageClock, StageTimes};
 use crate::checkpoint::Header;
 use crate::config::Plan;
+use crate::drift::{Actions, Alarm};
 use crate::engine::Sink;
 use crate::error::{Error, ErrorKind, Result};
 use crate::examples::{MicroBatch, Scored};
+use crate::metric::windows::line::Line;
 use crate::record::Rejected;
 use crate::schema::{Role, Schema};
+use crate::sink::alerts::AlertWriter;
+use crate::sink::metrics::{MetricsWriter, form_of};
 use crate::sink::output::STANDARD_OUTPUT;
 use crate::sink::predictions::{Form, PredictionWriter};
 use crate::sink::rejected::RejectedWriter;
@@ -35,12 +39,15 @@ pub fn check(plan: &Plan) -> Result<()> {
             path.display()
         )));
     }
+    outputs.metrics.as_deref().map(form_of).transpose()?;
     let replay_file = plan.passes.as_ref().and_then(|passes| passes.file.clone());
     let named = [
         ("--predictions", &outputs.predictions),
         ("--model", &outputs.model),
         ("--summary", &outputs.summary),
         ("--rejected", &outputs.rejected),
+        ("--metrics", &outputs.metrics),
+        ("--alerts", &outputs.alerts),
         ("--replay-file", &replay_file),
     ];
     let mut taken: Vec<(&str, PathBuf)> = plan.inputs.iter().filter_map(input_file).collect();
@@ -96,6 +103,8 @@ const IDLE: Duration = Duration::from_millis(20);
 /// The files of a run, opened before its first record.
 pub struct Outlet {
     rejected: Option<RejectedWriter>,
+    metrics: Option<MetricsWriter>,
+    alerts: Option<AlertWriter>,
     predictions: Option<PredictionWriter>,
     source_names: Vec<String>,
     /// Micro-batches that may wait for the writer.
@@ -107,6 +116,8 @@ pub struct Outlet {
 /// The engine's end.
 pub struct EngineSink {
     rejected: Option<RejectedWriter>,
+    metrics: Option<MetricsWriter>,
+    alerts: Option<AlertWriter>,
     source_names: Vec<String>,
     to_writer: Option<Sender<ToWriter>>,
     to_keeper: Option<Sender<Pending>>,
@@ -147,6 +158,16 @@ impl Outlet {
                 (Some(path), None) => Some(RejectedWriter::create(path)?),
                 (Some(path), Some(written)) => Some(RejectedWriter::resume(path, written)?),
             },
+            metrics: match (outputs.metrics.as_deref(), resumed.and_then(|header| header.metrics)) {
+                (None, _) => None,
+                (Some(path), None) => Some(MetricsWriter::create(path)?),
+                (Some(path), Some(written)) => Some(MetricsWriter::resume(path, written)?),
+            },
+            alerts: match (outputs.alerts.as_deref(), resumed.and_then(|header| header.alerts)) {
+                (None, _) => None,
+                (Some(path), None) => Some(AlertWriter::create(path)?),
+                (Some(path), Some(written)) => Some(AlertWriter::resume(path, written)?),
+            },
             predictions: match (outputs.predictions.as_deref(), resumed.and_then(|header| header.predictions)) {
                 (None, _) => None,
                 (Some(path), None) => Some(PredictionWriter::create(path, id)?),
@@ -172,6 +193,8 @@ impl Outlet {
         });
         let sink = EngineSink {
             rejected: self.rejected,
+            metrics: self.metrics,
+            alerts: self.alerts,
             source_names: self.source_names,
             to_writer: writer.is_some().then_some(to_writer),
             to_keeper,
@@ -200,6 +223,14 @@ impl Sink for EngineSink {
         let Some(writer) = &mut self.rejected else { return Ok(()) };
         writer.write(record, &self.source_names[rejected.source as usize], rejected)
     }
+
+    fn window(&mut self, lines: &[Line<'_>]) -> Result<()> {
+        self.metrics.as_mut().map_or(Ok(()), |writer| writer.write(lines))
+    }
+
+    fn alarm(&mut self, alarm: &Alarm, actions: &Actions) -> Result<()> {
+        self.alerts.as_mut().map_or(Ok(()), |writer| writer.write(alarm, actions))
+    }
 }
 
 impl EngineSink {
@@ -208,6 +239,16 @@ impl EngineSink {
         if let Some(rejected) = &mut self.rejected {
             let mark = rejected.mark()?;
             pending.checkpoint.header.rejected = Some(mark.written);
+            pending.outputs.extend(mark.unsynced);
+        }
+        if let Some(metrics) = &mut self.metrics {
+            let mark = metrics.mark()?;
+            pending.checkpoint.header.metrics = Some(mark.written);
+            pending.outputs.extend(mark.unsynced);
+        }
+        if let Some(alerts) = &mut self.alerts {
+            let mark = alerts.mark()?;
+            pending.checkpoint.header.alerts = Some(mark.written);
             pending.outputs.extend(mark.unsynced);
         }
         match (&self.to_writer, &self.to_keeper) {
@@ -222,7 +263,9 @@ impl EngineSink {
     pub fn finish(&mut self) -> Result<()> {
         self.to_writer = None;
         self.to_keeper = None;
-        self.rejected.take().map_or(Ok(()), RejectedWriter::finish)
+        let metrics = self.metrics.take().map_or(Ok(()), MetricsWriter::finish);
+        let alerts = self.alerts.take().map_or(Ok(()), AlertWriter::finish);
+        self.rejected.take().map_or(Ok(()), RejectedWriter::finish).and(metrics).and(alerts)
     }
 }
 

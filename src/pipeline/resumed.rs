@@ -114,6 +114,8 @@ fn check_same_job(plan: &Plan, found: &Found) -> Result<()> {
     }
     let outputs = [
         ("--predictions", header.predictions.is_some(), plan.outputs.predictions.is_some()),
+        ("--metrics", header.metrics.is_some(), plan.outputs.metrics.is_some()),
+        ("--alerts", header.alerts.is_some(), plan.outputs.alerts.is_some()),
         ("--rejected", header.rejected.is_some(), plan.outputs.rejected.is_some()),
     ];
     match outputs.iter().find(|(_, then, now)| then != now) {
@@ -147,7 +149,12 @@ fn difference(name: &str, then: &Value, now: &Value) -> Option<String> {
     };
     // Lists of sections are no flags.
     let is_section = matches!(name, "transform" | "feature");
-    let name = if is_section { format!("[[{name}]]") } else { format!("--{name}") };
+    let is_of_job = matches!(name, "clip" | "adwin" | "page-hinkley" | "actions" | "delta" | "threshold" | "alpha");
+    let name = match () {
+        () if is_section => format!("[[{name}]]"),
+        () if is_of_job => format!("{name} below [drift]"),
+        () => format!("--{name}"),
+    };
     (then != now).then(|| format!("{name} was {} and is {}", written(then), written(now)))
 }
 

@@ -14,7 +14,7 @@ use crate::sink::model::SavedModel;
 
 /// What a run's model file holds.
 pub fn model_of(plan: &Plan, outcome: &Outcome) -> SavedModel {
-    let schema = serde_json::to_value(&outcome.schema).unwrap_or_else(|_| json!({}));
+    let schema = serde_json::to_value(outcome.schema.without_segments()).unwrap_or_else(|_| json!({}));
     let scales = [outcome.scaler.arrays(), outcome.online.clone()].concat();
     let saved = SavedModel::new(outcome.model.clone(), scales, job_of(plan), schema);
     SavedModel { names: outcome.names.clone(), ..saved }
@@ -43,8 +43,8 @@ fn learned_by(options: &Options) -> Options {
         replay_file: None,
         ..options.learner.clone()
     };
-    let (transform, feature) = (options.transform.clone(), options.feature.clone());
-    Options { source, transform, feature, learner, ..Options::default() }
+    let (transform, feature, drift) = (options.transform.clone(), options.feature.clone(), options.drift.clone());
+    Options { source, transform, feature, learner, drift, ..Options::default() }
 }
 
 /// The job that a model file was learned by.

@@ -15,6 +15,7 @@ use super::{Observe, Status};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::examples::Examples;
+use crate::report::told;
 
 /// The examples of a chunk, or why there are none.
 pub(super) struct Done {
@@ -198,9 +199,10 @@ impl Sequencer<'_, '_> {
 
     fn show(&mut self, clock: &StageClock) {
         let Watch { started, before, observe } = &mut self.watch;
+        let notes: Vec<String> = self.engine.take_alarms().iter().map(told::alarm).collect();
         let (counts, metrics) = self.engine.progress();
         let stages = [clock.so_far().of_which_blocked(self.sink.waited)];
         let elapsed = *before + started.elapsed();
-        observe(Status { counts, metrics, elapsed, later: None, stages: &stages, inferred: &[], notes: &[] });
+        observe(Status { counts, metrics, elapsed, later: None, stages: &stages, inferred: &[], notes: &notes });
     }
 }

@@ -8,11 +8,13 @@ use super::outlet::Outlet;
 use super::stop::Stop;
 use super::{columns, resumed, saved, weigh};
 use crate::batcher::Batcher;
+use crate::batcher::segments::Segments;
 use crate::checkpoint::{Checkpoint, Header, Store};
 use crate::config::{Every, Plan};
 use crate::encoder::label::LabelRule;
-use crate::error::Result;
-use crate::learner::device::{self, Job, Opened, Pairs};
+use crate::engine::Reopen;
+use crate::error::{Error, Result};
+use crate::learner::device::{self, DeviceChoice, Job, Opened, Pairs};
 use crate::learner::{Model, Settings, Shape, Update};
 use crate::online::Online;
 use crate::record::{Chunk, Position};
@@ -61,6 +63,8 @@ pub struct Prepared {
     pub opened: Opened,
     /// Scales and micro-batches.
     pub batcher: Batcher,
+    /// What opens the backend again on a changed model.
+    pub reopen: Reopen,
 }
 
 /// What the flow takes from here: the stream, its columns, where results go and how often checkpoints are written.
@@ -144,9 +148,11 @@ pub(super) fn prepare_on(
     let opened = open(Job { model, settings, features, pairs })?;
     let batcher =
         Batcher::new(settings.batch, schema.dense_stride(), scaler, !frozen).with(online).with_windows(windows);
+    let batcher = telling_apart(batcher, plan, &schema)?;
     let (update, batch) = learned.unwrap_or((settings.update, settings.batch));
     let settings = Settings { update, batch, ..settings };
-    Ok(Prepared { source, head, schema, inferred, settings, first_version, opened, batcher })
+    let reopen = reopening(&opened, features);
+    Ok(Prepared { source, head, schema, inferred, settings, first_version, opened, batcher, reopen })
 }
 
 /// Opens the inputs where a checkpoint left them, and the backend on its model.
@@ -177,18 +183,44 @@ pub(super) fn prepare_again(
     let pairs = if header.leaves_pairs { Pairs::LeftOut } else { Pairs::Made };
     let job = Job { model, settings: header.settings, features, pairs };
     let opened = device::open(&resumed::device(plan, header), job)?;
+    let batcher = Batcher::new(header.settings.batch, schema.dense_stride(), scaler, true)
+        .with(Online::new(&schema))
+        .with_windows(Windows::new(&schema));
     Ok(Prepared {
         source,
         head: None,
-        batcher: Batcher::new(header.settings.batch, schema.dense_stride(), scaler, true)
-            .with(Online::new(&schema))
-            .with_windows(Windows::new(&schema)),
+        batcher: telling_apart(batcher, plan, &schema)?,
         schema,
         inferred: header.inferred.clone(),
         settings: header.settings,
         first_version: header.first_version,
+        reopen: reopening(&opened, features),
         opened,
     })
+}
+
+/// What opens a backend like `opened` on another model; where its device was lost, the CPU's.
+fn reopening(opened: &Opened, features: usize) -> Reopen {
+    let choice = DeviceChoice::that_was(&opened.device);
+    let pairs = if opened.makes_pairs { Pairs::LeftOut } else { Pairs::Made };
+    Box::new(move |model, settings, lost| {
+        let choice = if lost.is_some() { &DeviceChoice::Cpu } else { &choice };
+        Ok(device::open(choice, Job { model, settings, features, pairs })?.learner)
+    })
+}
+
+/// The batcher with what metrics by windows and segments need.
+fn telling_apart(batcher: Batcher, plan: &Plan, schema: &Schema) -> Result<Batcher> {
+    let tells_time = plan.drift.is_some() && !plan.settings.frozen && schema.time.is_some();
+    let Some(windows) = &plan.windows else { return Ok(batcher.telling_apart(None, tells_time)) };
+    if windows.need_time() && schema.time.is_none() {
+        return Err(Error::usage(
+            "--metrics-every with a time needs the event time: name its column with --time COLUMN, or write a number of \
+             records",
+        ));
+    }
+    let columns = schema.segments.iter().map(|segment| segment.column.clone()).collect();
+    Ok(batcher.telling_apart(Segments::new(columns, windows.most), windows.need_time() || tells_time))
 }
 
 fn fresh(settings: &Settings, schema: &Schema) -> (Model, Scaler) {

@@ -5,11 +5,13 @@ use super::stage::StageTimes;
 use super::{End, Outcome};
 use crate::config::Plan;
 use crate::dictionary::shown::Shown;
+use crate::engine::Drifted;
 use crate::report::number::count;
 use crate::report::verdict::verdict;
 use crate::schema::Role;
 use crate::sink;
 use crate::sink::summary::{StageTime, Summary};
+use crate::sink::told::{self, AlarmSummary, DriftSummary, WindowsSummary};
 use crate::window;
 
 /// Features that are shown by name, of the largest weights and of the most frequent ones.
@@ -19,6 +21,7 @@ const SHOWN: usize = 10;
 pub fn of(plan: &Plan, outcome: &Outcome) -> Summary {
     let counts = &outcome.counts;
     let stages = times(&outcome.stages);
+    let told = outcome.windowed.as_ref().zip(outcome.segments.as_ref());
     let mut summary = Summary {
         rejected: counts.rejected,
         filtered: counts.filtered,
@@ -35,8 +38,11 @@ pub fn of(plan: &Plan, outcome: &Outcome) -> Summary {
         rejected_by_reason: counts.by_reason.iter().map(|(reason, &count)| (reason.name(), count)).collect(),
         threads: plan.threads as u64,
         inferred_columns: roles(&outcome.inferred),
-        windows: outcome.windows.map(windows),
+        window_features: outcome.window_features.map(window_features),
         later_passes: outcome.later.all.iter().map(later_pass).collect(),
+        segments: told.map(|(windowed, segments)| told::segments(windowed, segments)).unwrap_or_default(),
+        windows: outcome.windowed.as_ref().map(|windowed| WindowsSummary::of(windowed, outcome.segments.as_ref())),
+        drift: outcome.drifted.as_ref().map(drift),
         features: outcome.names.as_ref().map(|names| Shown::of(names, &outcome.model, SHOWN)),
         ..Summary::new(&outcome.settings, &outcome.metrics)
     };
@@ -76,7 +82,7 @@ pub fn of(plan: &Plan, outcome: &Outcome) -> Summary {
 
 /// Keys of windows that there was no room for.
 fn of_windows(outcome: &Outcome) -> Option<String> {
-    let evicted = outcome.windows.map(|size| size.evicted).filter(|&evicted| evicted > 0)?;
+    let evicted = outcome.window_features.map(|size| size.evicted).filter(|&evicted| evicted > 0)?;
     Some(format!(
         "{} keys of windows were forgotten before their time, so their numbers began anew; a larger most in the section \
          keeps more",
@@ -84,9 +90,15 @@ fn of_windows(outcome: &Outcome) -> Option<String> {
     ))
 }
 
-fn windows(size: window::Size) -> sink::summary::Windows {
+fn window_features(size: window::Size) -> sink::summary::WindowFeatures {
     let window::Size { keys, bytes, evicted, expired } = size;
-    sink::summary::Windows { keys, bytes, evicted, expired }
+    sink::summary::WindowFeatures { keys, bytes, evicted, expired }
+}
+
+fn drift(drifted: &Drifted) -> DriftSummary {
+    let Drifted { alarms, first, raised, reset, shadows, adopted } = drifted.clone();
+    let first = first.iter().map(AlarmSummary::of).collect();
+    DriftSummary { alarms, raised, reset, shadows, adopted, first }
 }
 
 fn later_pass(later: &LaterPass) -> sink::summary::LaterPass {

@@ -1,6 +1,7 @@
 //! Reports for people: take figures, give readable text, while a run lasts and at its end.
 //!
-//! Standard output belongs to data, so nothing here ever writes to it. Siblings: [`summary`] (the end of a run),
+//! Standard output belongs to data, so nothing here ever writes to it. Siblings: [`summary`] (the end of a run; [`told`],
+//! parts of the stream in it),
 //! [`progress`] (while it lasts), [`verdict`] (which stage held the others up), [`leaderboard`] (the learners of a sweep),
 //! [`page`] (parts of pages).
 
@@ -9,4 +10,5 @@ pub(crate) mod number;
 pub mod page;
 pub mod progress;
 pub mod summary;
+pub mod told;
 pub mod verdict;

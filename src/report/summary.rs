@@ -5,9 +5,10 @@
 use std::fmt::Write;
 
 use super::number::{NOT_AVAILABLE, bytes, count, duration, figure, percent, quantity};
+use super::told::told;
 use super::verdict::{is_short, verdict};
 use crate::learner::Update;
-use crate::sink::summary::{LaterPass, Summary, Windows};
+use crate::sink::summary::{LaterPass, Summary, WindowFeatures};
 
 /// Later passes that are shown.
 const MOST_PASSES: usize = 5;
@@ -25,7 +26,7 @@ const MOST_PASSES: usize = 5;
 /// assert!(tidemill::report::summary::text(&summary).starts_with("0 records in 0.00 s"));
 /// ```
 pub fn text(summary: &Summary) -> String {
-    let blocks = [headline, figures, setup, later_passes, stages, remarks].map(|block| block(summary));
+    let blocks = [headline, figures, setup, later_passes, told, stages, remarks].map(|block| block(summary));
     let shown: Vec<String> = blocks.into_iter().filter(|block| !block.is_empty()).collect();
     shown.join("\n")
 }
@@ -103,7 +104,7 @@ fn setup(s: &Summary) -> String {
         &mut text,
         format_args!("device      {}{why}\n", if s.device.is_empty() { NOT_AVAILABLE } else { &s.device }),
     );
-    if let Some(Windows { keys, bytes: size, evicted, expired }) = s.windows {
+    if let Some(WindowFeatures { keys, bytes: size, evicted, expired }) = s.window_features {
         let [keys, expired, evicted] = [keys, expired, evicted].map(count);
         let size = bytes(size as f64);
         append(
@@ -199,12 +200,12 @@ fn append(text: &mut String, piece: std::fmt::Arguments) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::sink::summary::StageTime;
     use crate::sink::summary::tests::summary_of;
 
-    fn full() -> Summary {
+    pub(in crate::report) fn full() -> Summary {
         let mut summary = summary_of(&[2.0, -1.0, 0.5, -3.0], &[1.0, 0.0, 0.0, 0.0]);
         (summary.records, summary.labelled, summary.rejected) = (1_234_567, 1_234_567, 12);
         (summary.updates, summary.model_version) = (1_234_567, 2_469_134);

@@ -82,9 +82,9 @@ impl Schema {
         stride(self.dense())
     }
 
-    /// Whether features have taken the place of a column, or it is the event time and has none.
+    /// Whether features have taken the place of a column, or it has none, as the event time and what is read for segments alone.
     pub fn is_replaced(&self, column: &Column) -> bool {
-        if self.is_time(&column.name) {
+        if self.is_time(&column.name) || self.is_read_for_segments(&column.name) {
             return true;
         }
         let mut keeps =

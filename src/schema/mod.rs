@@ -125,6 +125,16 @@ pub struct Column {
     pub log: bool,
 }
 
+/// A column by whose values metrics are told apart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Segment {
+    /// Its name.
+    pub column: String,
+    /// Its role where nobody asks for segments, if it is read for these alone: it is then read as text, and is no feature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub otherwise: Option<Role>,
+}
+
 /// How the names of features become numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -171,6 +181,9 @@ pub struct Schema {
     /// The column of the time at which the label becomes known: it is read as text, and is no feature.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label_time: Option<String>,
+    /// The columns by whose values metrics are told apart.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub segments: Vec<Segment>,
 }
 
 impl Schema {
@@ -188,6 +201,22 @@ impl Schema {
         let role = |role| if role == Role::Ignored { Role::Ignored } else { Role::Categorical };
         let columns = self.read.iter().map(|column| Column { role: role(column.role), ..column.clone() }).collect();
         Self { columns, read: Vec::new(), absent: Vec::new(), transforms: Vec::new(), ..self.clone() }
+    }
+
+    /// The same without the columns by whose values metrics are told apart: a model knows nothing of them.
+    #[must_use]
+    pub fn without_segments(&self) -> Self {
+        let mut schema = Self { segments: Vec::new(), ..self.clone() };
+        for Segment { column, otherwise } in &self.segments {
+            let role = otherwise.zip(schema.columns.iter_mut().find(|known| known.name == *column));
+            role.into_iter().for_each(|(role, column)| column.role = role);
+        }
+        schema
+    }
+
+    /// Whether a column is read for the sake of segments alone.
+    pub fn is_read_for_segments(&self, name: &str) -> bool {
+        self.segments.iter().any(|segment| segment.column == name && segment.otherwise.is_some())
     }
 
     /// The columns of one role, in order.
@@ -224,6 +253,9 @@ impl Schema {
 
     /// The names of the columns of one role, comma between them; an event time that is read as text is a time.
     pub fn names(&self, role: Role) -> String {
+        if !self.segments.is_empty() {
+            return self.without_segments().names(role);
+        }
         let is_time = |column: &&Column| self.is_time(&column.name);
         let times = self.columns.iter().filter(is_time).filter(|_| role == Role::Time);
         let columns = self.of(role).filter(|column| !is_time(column)).chain(times);

@@ -3,9 +3,11 @@
 //! Siblings: [`predictions`], [`rejected`], [`model`], [`summary`], [`sweep`], each one file of the output contract; all write
 //! through [`output`], models and checkpoints in the layout of [`tensors`]. A sink never computes what it writes.
 
+pub mod alerts;
 mod columnar;
 pub mod decimal;
 mod form;
+pub mod metrics;
 pub mod model;
 pub mod output;
 pub mod predictions;
@@ -13,3 +15,4 @@ pub mod rejected;
 pub mod summary;
 pub mod sweep;
 pub mod tensors;
+pub mod told;

@@ -8,6 +8,7 @@ use std::path::Path;
 use serde::{Serialize, Serializer};
 
 use super::output;
+use super::told::{DriftSummary, SegmentSummary, WindowsSummary};
 use crate::dictionary::shown::Shown;
 use crate::error::Result;
 use crate::learner::optimizer::smaller_step;
@@ -101,8 +102,14 @@ pub struct Summary {
     /// The passes over records that had been learned before; no other figure counts them, but for `updates` and
     /// `model_version`.
     pub later_passes: Vec<LaterPass>,
-    /// How much windows of keys remember; null where the job has none.
-    pub windows: Option<Windows>,
+    /// How much windows of keys remember; null where no feature is made of them.
+    pub window_features: Option<WindowFeatures>,
+    /// What each segment came to; empty where metrics are not told apart.
+    pub segments: Vec<SegmentSummary>,
+    /// What was counted of windows and segments; null where there are none.
+    pub windows: Option<WindowsSummary>,
+    /// What was found of drift and done about it; null where nobody looked for it.
+    pub drift: Option<DriftSummary>,
     /// What the reader of the figures should know.
     pub warnings: Vec<String>,
     /// Whether nothing was to be learned: the settings are then those by which the model has learned.
@@ -112,7 +119,7 @@ pub struct Summary {
 
 /// How much the windows of a job remember behind its last record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Windows {
+pub struct WindowFeatures {
     /// Keys, those of each section counted by themselves.
     pub keys: u64,
     /// Bytes of memory, about.
@@ -239,7 +246,10 @@ impl Summary {
             inferred_columns: Vec::new(),
             features: None,
             later_passes: Vec::new(),
+            window_features: None,
+            segments: Vec::new(),
             windows: None,
+            drift: None,
             warnings: warnings(metrics, settings),
             frozen: settings.frozen,
         }
@@ -357,7 +367,8 @@ pub(crate) mod tests {
                         best_constant_log_loss elapsed_s records_per_s bytes_per_s device update batch bottleneck \
                         stages auc_error predicted_over_observed best_possible_log_loss rejected_by_reason \
                         filtered duplicates sampled_out device_reason optimizer learning_rate l1 l2 hash_bits threads \
-                        cores bytes inferred_columns features later_passes windows warnings";
+                        cores bytes inferred_columns features later_passes window_features segments windows drift \
+                         warnings";
         assert_eq!(keys, contract.split_whitespace().collect::<Vec<_>>());
         let stages: Vec<_> = json["stages"].as_object().unwrap().keys().collect();
         assert_eq!(stages, ["source", "ingest"]);

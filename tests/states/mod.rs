@@ -71,6 +71,8 @@ pub fn header() -> Header {
         chunk_bytes: 1,
         predictions: None,
         rejected: None,
+        metrics: None,
+        alerts: None,
         first_version: 0,
         elapsed_s: 0.1,
         device: "cpu".into(),

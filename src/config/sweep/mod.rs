@@ -159,6 +159,9 @@ fn refuse_what_does_not_go(options: &Options) -> Result<()> {
     let at_once = "its learners take each label with its record";
     let named = [
         ("--predictions", output.predictions.is_some(), "promote a model and `tidemill predict` with it"),
+        ("--metrics", output.metrics.is_some(), "promote a model's settings and `train` with them"),
+        ("--drift", options.drift.drift.is_some(), "promote a model's settings and `train` with them"),
+        ("--segment", output.segment.is_some(), "promote a model's settings and `train` with them"),
         ("--checkpoint", checkpoint.checkpoint.is_some(), "a sweep begins anew after a stop"),
         ("--resume", checkpoint.resume == Some(true), "a sweep begins anew after a stop"),
         (

@@ -20,6 +20,7 @@ use crate::transform;
 pub(super) fn inferred(plan: &Plan, head: &Chunk) -> Result<(Schema, Vec<(String, Role)>)> {
     let look = look_at(plan, head)?;
     if plan.format.is_sparse() {
+        check_told(plan)?;
         let (features, transforms) = (plan.options.feature.clone(), plan.options.transform.clone());
         let schema = Schema { hashing: hashing(plan), features, transforms, ..sparse::inferred(plan, &look)? };
         schema.check_online()?;
@@ -75,6 +76,18 @@ pub(super) fn are_all_named(plan: &Plan, text: &[u8]) -> bool {
     let roles = vec![None; names.len()];
     let found = infer::infer(&names, &roles, &[], &plan.named(), &options.feature, plan.format, true);
     found.map_or(true, |(_, inferred)| inferred.is_empty()) // what is wrong is told at once
+}
+
+/// Records that spell out their features have no columns by which metrics could be told apart.
+fn check_told(plan: &Plan) -> Result<()> {
+    let Some(windows) = &plan.windows else { return Ok(()) };
+    let named =
+        (!windows.segments.is_empty()).then_some("--segment").or(windows.need_time().then_some("--metrics-every"));
+    let of = sparse::words(plan.format);
+    named.map_or(Ok(()), |flag| {
+        let advice = "leave it out, or count windows in records with --metrics-every 100000";
+        Err(Error::usage(format!("{flag} looks at a column, and the input is read as {of}, which has none: {advice}")))
+    })
 }
 
 /// How names become numbers: a sparse format's digits are numbers, unless the user says otherwise.
@@ -176,6 +189,7 @@ pub(super) fn of_model(plan: &Plan, model: &Schema, head: &Chunk) -> Result<Sche
     check_job(plan, model)?;
     check_kind(plan, model, head)?;
     if plan.format.is_sparse() {
+        check_told(plan)?;
         let look = look_at(plan, head)?;
         return Ok(Schema {
             hashing: model.hashing,
@@ -200,6 +214,7 @@ pub(super) fn of_model(plan: &Plan, model: &Schema, head: &Chunk) -> Result<Sche
         false => Schema { columns: infer::recall(&names, model, &plan.named())?, ..schema },
         true => made::behind_those_of(model, &names, plan, schema, &input)?,
     };
+    let schema = infer::with_what_is_told_by(schema, &plan.named())?;
     check_fit(model, &schema, &input, plan.settings.frozen)?;
     schema.check_windows()?;
     if plan.settings.frozen {

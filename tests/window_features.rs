@@ -1,0 +1,534 @@
+//! Windows of keys are what a second look at all records before gives; they are bounded, come back, and are told the same
+//! by any number of threads.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+
+mod program;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use program::{Folder, stream};
+use proptest::prelude::*;
+use tidemill::batcher::Batcher;
+use tidemill::examples::{Examples, LabelToken, MicroBatch};
+use tidemill::online::Online;
+use tidemill::scaler::Scaler;
+use tidemill::schema::{Column, Feature, Role, Schema};
+use tidemill::snapshot::State;
+use tidemill::source::synthetic::Generator;
+use tidemill::window::{Record, Windows};
+
+const SECOND: i64 = 1_000_000;
+const OVER: [i64; 2] = [8 * SECOND, 20 * SECOND];
+const BUCKETS: i64 = 4;
+const NAMES: [&str; 10] = ["count", "sum", "mean", "min", "max", "distinct", "ratio", "rate", "known", "since-last"];
+
+/// One section with everything that can be made, the windows of each behind one another.
+fn schema(more: &str) -> Schema {
+    let section = format!(
+        "kind = 'window'\nkey = ['k']\nover = ['8s', '20s']\ncolumn = 'v'\nbuckets = {BUCKETS}\nlog = false\n\
+         make = ['{}']\n{more}",
+        NAMES.join("', '")
+    );
+    let column = |(name, role): (&str, Role)| Column { name: name.into(), role, log: false };
+    let columns = [("k", Role::Categorical), ("v", Role::Numeric), ("t", Role::Categorical)].map(column).into();
+    let schema = Schema {
+        columns,
+        features: vec![toml::from_str::<Feature>(&section).unwrap()],
+        time: Some("t".into()),
+        ..Schema::default()
+    };
+    schema.check_features().unwrap();
+    schema
+}
+
+/// A record of key, time and value, and what becomes known of its label behind it: when, whether it is one, its weight.
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    key: u64,
+    time: i64,
+    value: f32,
+    known: Option<(i64, bool, f32)>,
+}
+
+fn value() -> impl Strategy<Value = f32> {
+    prop_oneof![1 => Just(f32::NAN), 4 => (-4..4i32).prop_map(|value| value as f32 / 2.0)]
+}
+
+/// Times that go on, stand still and go back a little, and now and then jump.
+fn steps(keys: u64) -> impl Strategy<Value = Vec<Step>> {
+    let by = prop_oneof![12 => -3 * SECOND..4 * SECOND, 1 => 15 * SECOND..40 * SECOND, 1 => -60 * SECOND..0i64];
+    let known =
+        prop::option::of((-6 * SECOND..6 * SECOND, any::<bool>(), prop::sample::select(vec![1.0f32, 0.5, 3.0])));
+    prop::collection::vec((1..=keys, by, value(), known), 1..120).prop_map(|steps| {
+        let mut time = -9 * SECOND;
+        let step = |(key, by, value, known): (u64, i64, f32, Option<(i64, bool, f32)>)| {
+            time += by;
+            Step { key, time, value, known: known.map(|(off, label, weight)| (time + off, label, weight)) }
+        };
+        steps.into_iter().map(step).collect()
+    })
+}
+
+/// All that ever came of a key since it began, in order.
+#[derive(Default, Clone)]
+struct Past {
+    clock: i64,
+    records: Vec<(i64, f32)>,
+    labels: Vec<(i64, bool, f32)>,
+}
+
+/// The rules as they are written down, over plain lists.
+#[derive(Default)]
+struct Oracle {
+    keys: BTreeMap<u64, Past>,
+    /// In the order in which they last came.
+    order: Vec<u64>,
+    all: Vec<(bool, f32)>,
+    most: usize,
+    evicted: u64,
+    expired: u64,
+}
+
+fn bucket(time: i64, window: usize) -> i64 {
+    time.div_euclid(OVER[window] / BUCKETS)
+}
+
+const REACH: i64 = OVER[1] / BUCKETS * (BUCKETS + 1);
+
+impl Oracle {
+    fn come(&mut self, key: u64, time: i64) -> &mut Past {
+        while let Some(&first) = self.order.first()
+            && time - self.keys[&first].clock >= REACH
+        {
+            self.order.remove(0);
+            self.keys.remove(&first);
+            self.expired += 1;
+        }
+        if !self.keys.contains_key(&key) && self.order.len() == self.most {
+            self.keys.remove(&self.order.remove(0));
+            self.evicted += 1;
+        }
+        self.order.retain(|known| *known != key);
+        self.order.push(key);
+        let past = self.keys.entry(key).or_insert_with(|| Past { clock: time, ..Past::default() });
+        past.clock = past.clock.max(time);
+        past
+    }
+
+    fn fill(&mut self, step: &Step) -> Vec<f64> {
+        let all = self.all.clone();
+        let past = self.come(step.key, step.time);
+        if past.clock - step.time >= REACH {
+            *past = Past { clock: step.time, ..Past::default() };
+        }
+        let mut made: Vec<f64> = Vec::new();
+        for name in &NAMES[..9] {
+            made.extend([0, 1].map(|window| past.make(name, window, step.value, &all)));
+        }
+        let newest = past.records.iter().map(|(time, _)| *time).max();
+        let since = newest.map(|newest| (step.time - newest).max(0)).filter(|since| *since <= OVER[1]);
+        made.push(since.map_or(f64::NAN, |since| since as f64 / 1e6));
+        past.records.push((step.time, step.value));
+        made
+    }
+
+    fn known(&mut self, key: u64, (time, label, weight): (i64, bool, f32)) {
+        self.come(key, time).labels.push((time, label, weight));
+        self.all.push((label, weight));
+    }
+}
+
+/// The sum of positives and of all.
+fn shares(labels: impl Iterator<Item = (bool, f32)>) -> (f64, f64) {
+    labels.fold((0.0, 0.0), |(positive, all), (label, weight)| {
+        (positive + if label { f64::from(weight) } else { 0.0 }, all + f64::from(weight))
+    })
+}
+
+impl Past {
+    fn make(&self, name: &str, window: usize, value: f32, all: &[(bool, f32)]) -> f64 {
+        let lies_in = |time: i64| bucket(self.clock, window) - bucket(time, window) <= BUCKETS;
+        let inside: Vec<_> = self.records.iter().filter(|(time, _)| lies_in(*time)).collect();
+        let values: Vec<_> =
+            inside.iter().map(|(_, value)| f64::from(*value)).filter(|value| !value.is_nan()).collect();
+        let sum: f64 = values.iter().sum();
+        let mean = sum / values.len() as f64;
+        let labels = self.labels.iter().filter(|(time, ..)| lies_in(*time)).map(|&(_, label, weight)| (label, weight));
+        let (positive, known) = shares(labels);
+        let (all_positive, all_known) = shares(all.iter().copied());
+        let ratio = f64::from(value) / mean;
+        match name {
+            "count" => inside.len() as f64,
+            "sum" => sum,
+            "mean" => mean,
+            "min" => values.iter().copied().reduce(f64::min).unwrap_or(f64::NAN),
+            "max" => values.iter().copied().reduce(f64::max).unwrap_or(f64::NAN),
+            "distinct" => values.iter().map(|value| (value + 0.0).to_bits()).collect::<BTreeSet<_>>().len() as f64,
+            "ratio" => {
+                if ratio.is_finite() {
+                    ratio
+                } else {
+                    f64::NAN
+                }
+            }
+            "rate" => (positive + 2.0 * all_positive / all_known) / (known + 2.0),
+            "known" => known,
+            _ => unreachable!(),
+        }
+    }
+}
+
+fn fill(windows: &mut Windows, step: &Step) -> Vec<f32> {
+    let mut row = vec![f32::NAN; 32];
+    // Any hash that is not 0, and ends in no special way.
+    let hash = if step.value.is_nan() { 0 } else { u64::from((step.value + 0.0).to_bits()) * 0x9e37_79b9 + 1 };
+    let record = Record { time: step.time, keys: &[step.key], values: &[step.value], hashes: &[hash] };
+    windows.fill(record, &mut row);
+    row.drain(..1); // the column v
+    row.truncate(19);
+    row
+}
+
+fn known(windows: &mut Windows, step: &Step) {
+    if let Some((time, label, weight)) = step.known {
+        windows.known(&[step.key], time, f32::from(u8::from(label)), weight);
+    }
+}
+
+fn bits(row: &[f32]) -> Vec<u32> {
+    row.iter().map(|x| x.to_bits()).collect()
+}
+
+proptest! {
+    #[test]
+    fn windows_are_what_a_second_look_at_all_records_gives(steps in steps(5), most in 2..7usize) {
+        let mut windows = Windows::new(&schema(&format!("prior = 2\nmost = {most}"))).unwrap();
+        let mut oracle = Oracle { most, ..Oracle::default() };
+        for step in &steps {
+            let (found, expected) = (fill(&mut windows, step), oracle.fill(step));
+            for (at, (found, expected)) in found.iter().zip(&expected).enumerate() {
+                let near = (f64::from(*found) - expected).abs() <= 1e-6 * (1.0 + expected.abs());
+                prop_assert!(near || found.is_nan() && expected.is_nan(), "{at}: {found} for {expected} at {step:?}");
+            }
+            known(&mut windows, step);
+            if let Some(known) = step.known {
+                oracle.known(step.key, known);
+            }
+            let size = windows.size();
+            prop_assert_eq!((size.keys, size.evicted, size.expired), (oracle.order.len() as u64, oracle.evicted, oracle.expired));
+        }
+    }
+
+    #[test]
+    fn windows_come_back_and_go_on(before in steps(6), behind in steps(6), most in 1..6usize) {
+        let schema = schema(&format!("most = {most}"));
+        let mut whole = Windows::new(&schema).unwrap();
+        for step in &before {
+            fill(&mut whole, step);
+            known(&mut whole, step);
+        }
+        let (mut state, mut again) = (State::default(), State::default());
+        state.save(&whole);
+        let mut back = Windows::new(&schema).unwrap();
+        state.restore(&mut back).unwrap();
+        again.save(&back);
+        prop_assert!(again.arrays() == state.arrays());
+        let mut from_model = Windows::new(&schema).unwrap().with_arrays(&whole.arrays()).unwrap();
+        for step in &behind {
+            let expected = bits(&fill(&mut whole, step));
+            prop_assert_eq!(&bits(&fill(&mut back, step)), &expected);
+            prop_assert_eq!(&bits(&fill(&mut from_model, step)), &expected);
+            [&mut whole, &mut back, &mut from_model].into_iter().for_each(|windows| known(windows, step));
+        }
+        prop_assert_eq!(back.arrays(), whole.arrays());
+        prop_assert_eq!(from_model.arrays(), whole.arrays());
+    }
+
+    #[test]
+    fn whatever_a_state_holds_it_is_refused_or_gone_on_from(
+        steps in steps(4), at in any::<prop::sample::Index>(), place in any::<prop::sample::Index>(),
+        number in prop::sample::select(vec![0, 1, 7, 65, 1 << 32, u64::MAX / 2 + 1, u64::MAX, 0x7ff8 << 48]),
+    ) {
+        let schema = schema("");
+        let mut whole = Windows::new(&schema).unwrap();
+        steps.iter().for_each(|step| { fill(&mut whole, step); known(&mut whole, step); });
+        let mut saved = State::default();
+        saved.save(&whole);
+        let mut arrays = saved.arrays().to_vec();
+        let array = &mut arrays[at.index(saved.arrays().len())];
+        if array.bytes.len() >= 8 {
+            let start = 8 * place.index(array.bytes.len() / 8);
+            array.bytes[start..start + 8].copy_from_slice(&u64::to_le_bytes(number));
+        }
+        let mut state = State::default();
+        arrays.into_iter().for_each(|array| state.push(array));
+        let mut back = Windows::new(&schema).unwrap();
+        if state.restore(&mut back).is_ok() {
+            steps.iter().for_each(|step| { fill(&mut back, step); known(&mut back, step); });
+        }
+    }
+
+    #[test]
+    fn no_label_changes_what_its_own_record_and_those_before_were_told(steps in steps(3), at in any::<prop::sample::Index>()) {
+        let at = at.index(steps.len());
+        let told = |flipped: bool| {
+            let mut windows = Windows::new(&schema("")).unwrap();
+            let rows = steps.iter().enumerate().take(at + 1).map(|(place, step)| {
+                let row = bits(&fill(&mut windows, step));
+                let known = step.known.map(|(time, label, weight)| (time, label != (flipped && place == at), weight));
+                self::known(&mut windows, &Step { known, ..*step });
+                row
+            });
+            rows.collect::<Vec<_>>()
+        };
+        prop_assert_eq!(told(false), told(true));
+    }
+}
+
+#[test]
+fn a_time_far_in_the_future_or_the_past_costs_its_key_and_nothing_more() {
+    let mut windows = Windows::new(&schema("")).unwrap();
+    let step = |key, time| Step { key, time, value: 1.0, known: None };
+    for (key, time, count) in [
+        (1, 0, 0.0),
+        (1, SECOND, 1.0),
+        (1, i64::MAX, 0.0),
+        (1, 2 * SECOND, 0.0),
+        (1, 3 * SECOND, 1.0),
+        (2, i64::MIN + 1, 0.0),
+        (1, 4 * SECOND, 2.0),
+    ] {
+        assert_eq!(fill(&mut windows, &step(key, time))[0], count, "{key} {time}");
+    }
+}
+
+#[test]
+fn a_record_without_a_key_or_a_time_has_no_numbers_and_leaves_nothing() {
+    let mut windows = Windows::new(&schema("")).unwrap();
+    for (key, time) in [(0, 5), (7, i64::MIN)] {
+        let step = Step { key, time, value: 1.0, known: Some((time, true, 1.0)) };
+        assert!(fill(&mut windows, &step).iter().all(|x| x.is_nan()));
+        known(&mut windows, &step);
+    }
+    assert_eq!(windows.size().keys, 0);
+}
+
+#[test]
+fn many_different_values_are_estimated_and_few_counted_again_behind_them() {
+    let mut windows = Windows::new(&schema("")).unwrap();
+    let mut different = |time: i64, hash: u64| {
+        let mut row = [f32::NAN; 32];
+        let hash = (hash + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let hash = (hash ^ hash >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        windows.fill(Record { time, keys: &[1], values: &[1.0], hashes: &[(hash ^ hash >> 32).max(1)] }, &mut row);
+        row[12]
+    };
+    let mut last = 0.0;
+    for value in 0..5000 {
+        last = different(value as i64, value);
+    }
+    assert!((2500.0..7500.0).contains(&last), "{last}");
+    assert_eq!([0, 1, 2].map(|at| different((100 + at) * SECOND, at as u64)), [0.0, 1.0, 2.0]);
+}
+
+#[test]
+fn what_was_sampled_out_is_counted_and_what_came_again_is_not() {
+    let section = "kind = 'window'\nkey = ['k']\nover = ['8s']\nmake = ['count', 'known']\nlog = false";
+    let steps = [
+        "sample = { negatives = 0.3 }",
+        "deduplicate = { key = ['d'], within = 5 }",
+        "scale = { 'count(k, 8s)' = 'none', 'known(k, 8s)' = 'none' }",
+    ];
+    let column = |name: &str| Column { name: name.into(), role: Role::Categorical, log: false };
+    let schema = Schema {
+        columns: ["k", "d", "t"].map(column).into(),
+        features: vec![toml::from_str(section).unwrap()],
+        transforms: steps.map(|step| toml::from_str(step).unwrap()).into(),
+        time: Some("t".into()),
+        ..Schema::default()
+    };
+    schema.check_features().unwrap();
+    schema.check_online().unwrap();
+    const ROWS: usize = 200;
+    let examples = Examples {
+        rows: ROWS,
+        dense: vec![f32::NAN; 16 * ROWS],
+        row_start: vec![0; ROWS + 1],
+        label: vec![LabelToken::Zero; ROWS],
+        number: (0..ROWS as u32).collect(),
+        seen: ROWS as u32,
+        key: (0..ROWS as u64).map(|row| row - row % 10 / 9).collect(), // every tenth is the one before again
+        time: (0..ROWS as i64).collect(),
+        window_key: vec![7; ROWS],
+        ..Examples::default()
+    };
+    for labels_come_late in [false, true] {
+        let mut batcher = Batcher::new(1000, 16, Scaler::new(16), true)
+            .with(Online::new(&schema))
+            .with_windows(Windows::new(&schema))
+            .labels_come_late(labels_come_late);
+        let sifted = batcher.sift(&examples, 0..ROWS, 0);
+        assert!(sifted.duplicates == 20 && sifted.sampled_out > 50, "{sifted:?}");
+        let rows: Vec<usize> = sifted.kept.iter().cloned().flatten().collect();
+        sifted
+            .kept
+            .into_iter()
+            .for_each(|range| assert_eq!(batcher.fill(&examples, range.clone(), 0).unwrap(), range.end));
+        batcher.pass(&examples, ROWS);
+        let batch = batcher.take(MicroBatch::default());
+        let mut known = 0.0;
+        for (row, (made, weight)) in rows.into_iter().zip(batch.dense.chunks(16).zip(batch.weight)) {
+            assert_eq!(made[0], (row - row / 10) as f32, "{row}");
+            assert!((made[1] - known).abs() < 1e-3, "{row}");
+            known += if labels_come_late { 0.0 } else { weight };
+        }
+        batcher.known(examples.window_keys_of(0), ROWS as i64, 1.0, 2.0);
+        let mut row = [f32::NAN; 16];
+        let record = Record { time: ROWS as i64, keys: &[7], values: &[], hashes: &[] };
+        batcher.windows().cloned().unwrap().fill(record, &mut row);
+        assert!((row[1] - known - 2.0).abs() < 1e-3 && row[0] == 180.0, "{row:?}");
+    }
+}
+
+#[test]
+fn check_names_what_windows_will_tell() {
+    let folder = Folder::new();
+    folder.file("job.toml", JOB);
+    folder.file("in.csv", payments(20));
+    let shown = folder.run("check job.toml in.csv --show 1").fine();
+    for line in
+        ["    rate(terminal, 2h) follows from the records before", "    ratio(customer*category, amount, 1h) follows"]
+    {
+        assert!(shown.out().contains(line), "{line:?} is missing in:\n{}", shown.out());
+    }
+}
+
+const JOB: &str = "[source]\nlabel = 'fraud'\ntime = 'time'\ncategorical = ['customer', 'terminal', 'category', 'hour']\n\
+    numeric = ['amount', 'log_amount']\nid = 'n'\n[[transform]]\nsample = { negatives = 0.5 }\n\
+    [[transform]]\ndeduplicate = { key = ['n'], within = 1000 }\n\
+    [[feature]]\nkind = 'window'\nkey = ['terminal']\nover = ['30m', '2h']\nmake = ['count', 'rate', 'since-last']\nmost = 300\n\
+    [[feature]]\nkind = 'window'\nkey = ['customer', 'category']\nover = ['1h']\ncolumn = 'amount'\n\
+    make = ['mean', 'ratio', 'max', 'distinct']\nkeep = false\n[learner]\ndevice = 'cpu'\nhash-bits = 14\n";
+
+/// Payments with numbers, every hundredth twice, some of them without a time that can be read when predicting.
+fn payments(rows: u64) -> String {
+    let mut number = 0;
+    program::map_records(&stream(Generator::Fraud, rows), |at, fields| {
+        number += u64::from(at % 100 != 7);
+        format!("{},{number}", fields.join(","))
+    })
+    .replacen("fraud\n", "fraud,n\n", 1)
+}
+
+#[test]
+fn any_number_of_threads_and_any_cut_gives_the_same_bytes() {
+    let folder = Folder::new();
+    folder.file("job.toml", JOB);
+    let text = payments(20_000);
+    folder.file("all.csv", &text);
+    let (header, records) = text.split_once('\n').unwrap();
+    let middle = records[..records.len() / 3].rfind('\n').unwrap() + 1;
+    folder.file("a.csv", format!("{header}\n{}", &records[..middle]));
+    folder.file("b.csv", format!("{header}\n{}", &records[middle..]));
+    let run = |line: &str| {
+        folder.run(&format!("train job.toml {line} --model m --predictions p.csv --summary s.json --quiet")).fine();
+        let windows = folder.json("s.json")["window_features"].clone();
+        (
+            folder.bytes("m"),
+            folder.bytes("p.csv"),
+            [windows["keys"].clone(), windows["evicted"].clone(), windows["expired"].clone()],
+        )
+    };
+    let one = run("all.csv --threads 1");
+    assert!(one.2.iter().all(|number| number.as_u64().unwrap() > 0), "{:?}", one.2);
+    for line in ["all.csv --threads 8", "a.csv b.csv --threads 3"] {
+        assert!(run(line) == one, "{line}");
+    }
+}
+
+#[test]
+fn a_run_that_was_broken_off_goes_on_as_if_it_had_not_been() {
+    let folder = Folder::new();
+    folder.file("job.toml", JOB);
+    let text = payments(12_000);
+    folder.file("in.csv", &text);
+    folder.run("train job.toml in.csv --model whole --predictions p.csv --quiet").fine();
+    let at = text[..text.len() / 2].rfind('\n').unwrap() + 1;
+    folder.file("in.csv", &text[..at]);
+    let kept = "train job.toml in.csv --checkpoint kept --checkpoint-every 1 --predictions q.csv --quiet";
+    folder.run(kept).fine();
+    folder.file("in.csv", &text);
+    folder.run(&format!("{kept} --resume --model m")).fine();
+    assert!(folder.bytes("m") == folder.bytes("whole"));
+    assert!(folder.bytes("q.csv") == folder.bytes("p.csv"));
+}
+
+#[test]
+fn predicting_goes_on_from_the_windows_of_the_model_and_never_looks_at_a_label() {
+    let folder = Folder::new();
+    folder.file("job.toml", JOB.replace("sample = { negatives = 0.5 }", "clip = { log_amount = [0, 20] }"));
+    let text = payments(6_000);
+    let at = text[..text.len() / 2].rfind('\n').unwrap() + 1;
+    let header = text.split_once('\n').unwrap().0;
+    folder.file("first.csv", &text[..at]);
+    folder.file("rest.csv", format!("{header}\n{}", &text[at..]));
+    folder.run("train job.toml first.csv --batch 1 --model m --checkpoint kept --quiet").fine();
+    let predict = |model: &str, input: &str| {
+        folder.run(&format!("predict --model {model} {input} --predictions p.csv --quiet")).fine();
+        let lines = folder.text("p.csv");
+        let probability = |line: &str| line.split(',').nth(2).unwrap().to_owned();
+        lines.lines().skip(1).map(probability).collect::<Vec<_>>()
+    };
+    let told = predict("m", "rest.csv");
+    assert!(predict("kept", "rest.csv") == told, "a checkpoint is a model");
+    let unlabelled = program::map_records(&format!("{header}\n{}", &text[at..]), |_, mut fields| {
+        let label = fields.len() - 2;
+        fields[label] = "";
+        fields.join(",")
+    });
+    folder.file("unlabelled.csv", unlabelled);
+    assert!(predict("m", "unlabelled.csv") == told, "labels have been looked at");
+    // One record by itself is told other numbers than behind the others.
+    let last = text.lines().last().unwrap();
+    folder.file("last.csv", format!("{header}\n{last}\n"));
+    assert_ne!(predict("m", "last.csv").last(), told.last());
+    let untimed = last.split_once(',').unwrap().1;
+    folder.file("odd.csv", format!("{header}\nsoon,{untimed}\n,{untimed}\n"));
+    let odd = predict("m", "odd.csv");
+    assert_eq!((odd.len(), &odd[0]), (2, &odd[1]));
+}
+
+#[test]
+fn a_section_that_cannot_be_carried_out_says_what_to_write() {
+    let folder = Folder::new();
+    folder.file("in.csv", payments(50));
+    let base = "[source]\nlabel = 'fraud'\ntime = 'time'\ncategorical = ['customer']\n[[feature]]\nkind = 'window'\n";
+    for (section, advice) in [
+        ("key = []\nover = ['1h']\nmake = ['count']", "write key = "),
+        ("key = ['custmer']\nover = ['1h']\nmake = ['count']", "there are: time, customer"),
+        ("key = ['fraud']\nover = ['1h']\nmake = ['count']", "is the label"),
+        ("key = ['customer']\nover = []\nmake = ['count']", "write over = "),
+        ("key = ['customer']\nover = ['1 week']\nmake = ['count']", "\"7d\""),
+        ("key = ['customer']\nover = ['1h', '60m']\nmake = ['count']", "one length"),
+        ("key = ['customer']\nover = ['1h']\nmake = []", "write make = "),
+        ("key = ['customer']\nover = ['1h']\nmake = ['mean']", "write column = "),
+        ("key = ['customer']\nover = ['1h']\nmake = ['count']\ncolumn = 'amount'", "take it out"),
+        ("key = ['customer']\nover = ['1h']\nmake = ['mean']\ncolumn = 'fraud'", "is the label"),
+        ("key = ['customer']\nover = ['1h']\nmake = ['rate']\nprior = -1", "write prior = 1"),
+        ("key = ['customer']\nover = ['1h']\nmake = ['count']\nbuckets = 0", "write buckets = 32"),
+        ("key = ['customer']\nover = ['1h']\nmake = ['count']\nmost = 0", "write most = "),
+    ] {
+        folder.file("job.toml", format!("{base}{section}\n"));
+        let error = folder.run("train job.toml in.csv --quiet").stderr;
+        assert!(
+            error.contains("[[feature]] number 1, kind = \"window\"") && error.contains(advice),
+            "{section}: {error}"
+        );
+    }
+    folder.file(
+        "job.toml",
+        format!("{}key = ['customer']\nover = ['1h']\nmake = ['count']\n", base.replace("time = 'time'\n", "")),
+    );
+    assert!(folder.run("train job.toml in.csv --quiet").stderr.contains("--time"));
+}
