@@ -216,7 +216,11 @@ fn labels_that_come_late_and_windows_go_on_as_if_they_had_never_been_killed() {
         folder.file("job.toml", job);
         folder.file("mixed.csv", out_of_order(text));
     };
-    crash("--device cpu --time time --prior 0.1 --segment site --metrics-every 10m", "job.toml mixed.csv", prepare);
+    crash(
+        "--device cpu --time time --prior 0.1 --segment site --metrics-every 10m --metrics told.csv",
+        "job.toml mixed.csv",
+        prepare,
+    );
 }
 
 #[test]
@@ -234,13 +238,13 @@ fn impressions_and_outcomes_go_on_as_if_they_had_never_been_killed() {
             // An outcome comes some way behind, at the time that it is then; every third never does.
             while late.front().is_some_and(|(due, ..)| *due <= at) {
                 if let Some((_, outcome, id, _)) = late.pop_front().filter(|(due, ..)| due % 3 != 0) {
-                    lines.push(format!("{}{},{outcome},{id}", line.split(',').next().unwrap(), ",".repeat(8)));
+                    lines.push(format!("{}{},{outcome},{id}", line.split(',').next().unwrap(), ",".repeat(7)));
                 }
             }
         }
         folder.file("joined.csv", lines.join("\n") + "\n");
     };
-    let job = "--device cpu --time time --join-timeout 2m --corrections 10m --open-memory 1M --metrics-every 10m";
+    let job = "--device cpu --time time --join-timeout 2m --corrections 10m --open-memory 1M --metrics-every 10m --metrics told.csv";
     crash(job, "joined.csv", prepare);
 }
 

@@ -22,6 +22,11 @@ pub(super) struct List {
 }
 
 impl List {
+    /// Buckets in it.
+    pub(super) fn len(self) -> usize {
+        usize::from(self.len)
+    }
+
     #[inline(always)]
     fn range(self) -> Range<usize> {
         let first = self.at as usize + usize::from(self.start);
@@ -40,12 +45,6 @@ pub(super) struct Cells<S> {
 impl<S: Copy + Default> Cells<S> {
     pub(super) fn new() -> Self {
         Self { all: Vec::new(), free: Default::default() }
-    }
-
-    /// Bytes that it takes.
-    pub(super) fn bytes(&self) -> usize {
-        let free: usize = self.free.iter().map(|pieces| 4 * pieces.capacity()).sum();
-        self.all.capacity() * size_of::<Cell<S>>() + free
     }
 
     #[inline(always)]

@@ -45,9 +45,9 @@ impl Keys {
         self.all.len()
     }
 
-    /// Bytes that it takes; of the map, about.
+    /// Bytes of the keys that are remembered; of the map, about.
     pub(super) fn bytes(&self) -> usize {
-        self.all.capacity() * size_of::<Key>() + self.slots.capacity() * 19 + self.free.capacity() * 4
+        self.len() * (size_of::<Key>() + 19)
     }
 
     /// The slot of a key that is known; it is the last to have come now.

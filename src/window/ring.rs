@@ -97,6 +97,11 @@ pub(super) struct Ring<S> {
 }
 
 impl<S: Sums> Ring<S> {
+    /// Buckets that have been closed and are remembered.
+    pub(super) fn cells(&self) -> usize {
+        self.list.len()
+    }
+
     /// Over the whole window.
     #[inline(always)]
     pub(super) fn total(&self) -> S {

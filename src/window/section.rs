@@ -1,7 +1,7 @@
 //! One section of windows: takes the records and labels of its keys in order, gives the numbers that it makes of those
 //! before.
 
-use super::cells::Cells;
+use super::cells::{Cell, Cells};
 use super::distinct::Distinct;
 use super::keys::Keys;
 use super::ring::{OfLabels, OfRecords, Ring, Sums};
@@ -139,12 +139,13 @@ impl Section {
         labels.add(slot, spans, time, is_now, *buckets, &one);
     }
 
-    /// Bytes that it takes, about.
+    /// Bytes of what is remembered, without the room that is kept for more: the same however it came about.
     pub(super) fn bytes(&self) -> usize {
-        let distinct =
-            self.distinct.iter().flatten().map(|distinct| 32 + 16 * distinct.values.capacity()).sum::<usize>();
-        let records = self.records.as_ref().map_or(0, Rings::bytes);
-        self.keys.bytes() + records + self.labels.as_ref().map_or(0, Rings::bytes) + distinct
+        let values = self.distinct.iter().flatten().map(|distinct| 16 * distinct.values.len()).sum::<usize>();
+        let rings = self.keys.len() * self.spans.len();
+        let records = self.records.as_ref().map_or(0, |records| records.bytes(rings));
+        let labels = self.labels.as_ref().map_or(0, |labels| labels.bytes(rings));
+        self.keys.bytes() + records + labels + values
     }
 
     /// Keys that it may remember.
@@ -347,8 +348,10 @@ impl<S: Sums> Rings<S> {
         Self { rings: Vec::new(), cells: Cells::new() }
     }
 
-    fn bytes(&self) -> usize {
-        self.rings.capacity() * size_of::<Ring<S>>() + self.cells.bytes()
+    /// Bytes of so many rings and of all buckets that are in one.
+    fn bytes(&self, rings: usize) -> usize {
+        let cells = self.rings.iter().map(Ring::cells).sum::<usize>();
+        rings * size_of::<Ring<S>>() + cells * size_of::<Cell<S>>()
     }
 
     #[inline(always)]
