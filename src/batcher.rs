@@ -11,7 +11,8 @@ use std::ops::Range;
 
 use crate::encoder::label::LabelGuard;
 use crate::error::Result;
-use crate::examples::{Examples, MicroBatch};
+use crate::examples::{Examples, LabelToken, MicroBatch, Stage};
+use crate::join::OpenRow;
 use crate::online::{Online, Sifted};
 use crate::scaler::Scaler;
 use crate::snapshot::{Restoring, Saving, Snapshot};
@@ -175,8 +176,50 @@ impl Batcher {
         if let Some(segments) = &mut self.segments {
             (row..end).for_each(|at| segments.push(examples, at, &mut batch.segment));
         }
+        if self.labels_come_late {
+            batch.stage.resize(batch.stage.len() + end - row, Stage::Arrives);
+            batch.truth.resize(batch.stage.len(), f32::NAN);
+            batch.open.resize(batch.stage.len(), u64::MAX);
+        }
         batch.rows += end - row;
         Ok(end)
+    }
+
+    /// What a label means that is no row's: 1, 0 or NaN.
+    ///
+    /// # Errors
+    /// Labels written in two ways.
+    pub fn resolve(&mut self, token: LabelToken, record: u64) -> Result<f32> {
+        self.labels.resolve(token, record)
+    }
+
+    /// The label and the weight of the row that was taken last.
+    pub fn last_label(&self) -> (f32, f32) {
+        let MicroBatch { label, weight, .. } = &self.filling;
+        (label.last().copied().unwrap_or(f32::NAN), weight.last().copied().unwrap_or(1.0))
+    }
+
+    /// The row that was taken last, as a place in its micro-batch.
+    pub fn last_row(&self) -> (&MicroBatch, usize) {
+        (&self.filling, self.filling.rows.saturating_sub(1))
+    }
+
+    /// Has the row that was taken last predicted and scored, and not learned.
+    pub fn hide_label(&mut self) {
+        let MicroBatch { label, truth, .. } = &mut self.filling;
+        if let (Some(label), Some(truth)) = (label.last_mut(), truth.last_mut()) {
+            *truth = std::mem::replace(label, f32::NAN);
+        }
+    }
+
+    /// Notes under which number the row that was taken last is open.
+    pub fn open_last(&mut self, number: Option<u64>) {
+        self.filling.open.last_mut().into_iter().for_each(|open| *open = number.unwrap_or(u64::MAX));
+    }
+
+    /// Takes a row that was predicted before, to be learned with this label. There must be room: [`Batcher::is_full`].
+    pub fn put(&mut self, row: &OpenRow, label: f32, stage: Stage) {
+        row.push_to(&mut self.filling, label, stage);
     }
 
     /// Whether it does not matter where a micro-batch ends: nothing is learned from it.

@@ -1,10 +1,13 @@
 //! The engine: takes examples in the order of the stream, and owns everything that depends on that order.
 //!
 //! Running scales, micro-batches, the model, metrics and counts all live here, in one thread; it does no I/O and reads
-//! no clock. What leaves goes through a [`Sink`]. Siblings: `passes` (learning the stream again),
-//! `windows` (metrics by windows), `drift` and `trial` (what is done about drift).
+//! no clock. What leaves goes through a [`Sink`]. Siblings, in the order in which a record meets them: `arrivals` (by event
+//! time), `late_labels` and `joining` (labels that come later), `passes` (learning the stream again), `windows` (metrics by windows), `drift` and `trial` (what is done about drift).
 
+mod arrivals;
 mod drift;
+mod joining;
+mod late_labels;
 mod passes;
 mod trial;
 mod windows;
@@ -24,11 +27,16 @@ use crate::metric::Metrics;
 use crate::metric::windows::line::Line;
 use crate::metric::windows::{Closed, Windowed};
 use crate::online::{Online, Sifted};
-use crate::record::{LossSum, Position, Reason, Rejected};
+use crate::record::{LeftOut, LossSum, Position, Reason, Rejected};
 use crate::snapshot::{Restoring, Saving, Snapshot, State};
 use crate::window::Windows;
+use arrivals::Arrivals;
+pub use arrivals::EventTimeStatus;
 use drift::Drift;
 pub use drift::{Drifted, Reopen};
+use joining::Scoring;
+use late_labels::LateLabels;
+pub use late_labels::{LabelCounts, LateLabelsStatus};
 use passes::Kept;
 pub use passes::Pass;
 
@@ -45,6 +53,15 @@ pub trait Sink {
     /// # Errors
     /// An output that cannot be written.
     fn rejected(&mut self, record: u64, rejected: &Rejected) -> Result<()>;
+
+    /// Takes a record that was read and is in order, and was not learned, or not as it was meant to be.
+    ///
+    /// # Errors
+    /// An output that cannot be written.
+    fn left_out(&mut self, record: &LeftOut<'_>) -> Result<()> {
+        let _ = record;
+        Ok(())
+    }
 
     /// Takes a window that is over: its own line, then those of its segments.
     ///
@@ -107,6 +124,12 @@ pub struct Engine {
     closed: Vec<Closed>,
     /// Where somebody looks for drift.
     drift: Option<Drift>,
+    /// Where event times are looked at.
+    arrivals: Option<Arrivals>,
+    /// Where labels come later than their records.
+    late_labels: Option<LateLabels>,
+    /// Where labels are records of their own.
+    scoring: Option<Scoring>,
 }
 
 impl Engine {
@@ -126,6 +149,9 @@ impl Engine {
             windowed: None,
             closed: Vec::new(),
             drift: None,
+            arrivals: None,
+            late_labels: None,
+            scoring: None,
         }
     }
 
@@ -150,6 +176,9 @@ impl Engine {
             windowed,
             closed: _,
             drift,
+            arrivals,
+            late_labels,
+            scoring,
         } = self;
         state.clear();
         state.save(batcher);
@@ -159,7 +188,11 @@ impl Engine {
         state.save(position);
         state.save(dictionary);
         windowed.iter().for_each(|windowed| state.save(windowed));
-        drift.as_mut().map_or(Ok(()), |drift| drift.save(state))
+        arrivals.iter().for_each(|arrivals| state.save(arrivals));
+        late_labels.iter().for_each(|late_labels| state.save(late_labels));
+        scoring.iter().for_each(|scoring| state.save(scoring));
+        drift.as_mut().map_or(Ok(()), |drift| drift.save(state))?;
+        self.check_late_labels()
     }
 
     /// Goes on from what [`Engine::save`] took; the learner has been opened on the model that was saved.
@@ -181,6 +214,9 @@ impl Engine {
             windowed,
             closed: _,
             drift: _,
+            arrivals,
+            late_labels,
+            scoring,
         } = self;
         state.restore(batcher)?;
         state.restore(metrics)?;
@@ -188,6 +224,9 @@ impl Engine {
         state.restore(position)?;
         state.restore(dictionary)?;
         windowed.iter_mut().try_for_each(|windowed| state.restore(windowed))?;
+        arrivals.iter_mut().try_for_each(|arrivals| state.restore(arrivals))?;
+        late_labels.iter_mut().try_for_each(|late_labels| state.restore(late_labels))?;
+        scoring.iter_mut().try_for_each(|scoring| state.restore(scoring))?;
         self.restore_drift(state)
     }
 
@@ -223,16 +262,7 @@ impl Engine {
             None => examples.rows,
         };
         self.dictionary.take(&examples.names, too_many);
-        for range in self.sift(examples, rows, before) {
-            let mut row = range.start;
-            while row < range.end {
-                row = self.batcher.fill(examples, row..range.end, before)?;
-                if self.batcher.is_full() {
-                    self.learn(sink)?;
-                }
-            }
-        }
-        self.batcher.pass(examples, rows);
+        self.arrive(examples, 0..rows, before, sink)?;
         self.position.advance(examples.place);
         match too_many {
             Some(_) => self.finish(sink),
@@ -246,6 +276,8 @@ impl Engine {
     /// # Errors
     /// As [`Engine::push`].
     pub fn finish(&mut self, sink: &mut dyn Sink) -> Result<()> {
+        self.release(sink)?;
+        self.end_late_labels(sink)?;
         self.learn(sink)?;
         self.settle(sink)?;
         self.close_windows(sink)?;
@@ -279,7 +311,12 @@ impl Engine {
 
     /// Records that wait for their micro-batch to be full.
     pub fn waiting(&self) -> usize {
-        self.batcher.waiting()
+        self.batcher.waiting() + self.held()
+    }
+
+    /// Records that wait for the watermark.
+    pub fn held(&self) -> usize {
+        self.arrivals.as_ref().map_or(0, Arrivals::held)
     }
 
     /// The online transforms.
@@ -320,10 +357,26 @@ impl Engine {
         Ok(None)
     }
 
-    /// The rows of a chunk that are to be learned, the others counted.
-    fn sift(&mut self, examples: &Examples, rows: usize, before: u64) -> Vec<Range<usize>> {
-        let Sifted { kept, duplicates, sampled_out, forgotten, passed: _ } =
-            self.batcher.sift(examples, 0..rows, before);
+    /// Takes rows in the order in which they count; `before` is the number of records before those of `examples`.
+    fn take(&mut self, examples: &Examples, rows: Range<usize>, before: u64, sink: &mut dyn Sink) -> Result<()> {
+        for range in self.sift(examples, rows.clone(), before) {
+            if self.late_labels.is_some() {
+                range.into_iter().try_for_each(|row| self.take_late(examples, row, before, sink))?;
+                continue;
+            }
+            let mut row = range.start;
+            while row < range.end {
+                row = self.batcher.fill(examples, row..range.end, before)?;
+                self.learn_if_full(sink)?;
+            }
+        }
+        self.batcher.pass(examples, rows.end);
+        Ok(())
+    }
+
+    /// The rows that are to be learned, the others counted.
+    fn sift(&mut self, examples: &Examples, rows: Range<usize>, before: u64) -> Vec<Range<usize>> {
+        let Sifted { kept, duplicates, sampled_out, forgotten, passed: _ } = self.batcher.sift(examples, rows, before);
         self.counts.duplicates += duplicates;
         self.counts.sampled_out += sampled_out;
         self.counts.forgotten += forgotten;
@@ -339,6 +392,7 @@ impl Engine {
                 kept.take(&batch, &mut *self.learner)?;
             }
             self.try_out(&batch)?;
+            self.scoring.iter_mut().for_each(Scoring::given);
             self.learner.learn(batch)?;
             if self.acts_on_drift() {
                 self.learner.finish()?;
@@ -353,11 +407,15 @@ impl Engine {
             if let Some(row) = scored.first_not_finite() {
                 let error = self.diverged(scored.batch.record[row]);
                 scored.truncate(row);
+                self.score_known(&scored, sink)?;
+                scored.keep_arrivals();
                 self.score(&scored, sink)?;
                 sink.scored(scored)?;
                 self.close_windows(sink)?;
                 return Err(error);
             }
+            self.score_known(&scored, sink)?;
+            scored.keep_arrivals();
             self.score(&scored, sink)?;
             if let Some(mut free) = sink.scored(scored)? {
                 self.spare.push(std::mem::take(&mut free.batch));

@@ -160,7 +160,10 @@ impl Examples {
         extend(&mut self.key, &from.key, row, from.rows);
         extend(&mut self.time, &from.time, row, from.rows);
         extend(&mut self.label_time, &from.label_time, row, from.rows);
-        push_text(&mut self.segment, &mut self.segment_end, &from.segment, &from.segment_end, row);
+        let columns = from.segment_end.len().checked_div(from.rows).unwrap_or(0);
+        for at in row * columns..(row + 1) * columns {
+            push_text(&mut self.segment, &mut self.segment_end, &from.segment, &from.segment_end, at);
+        }
         push_text(&mut self.raw, &mut self.raw_end, &from.raw, &from.raw_end, row);
         extend(&mut self.measured, &from.measured, row, from.rows);
         extend(&mut self.category, &from.category, row, from.rows);

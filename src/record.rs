@@ -4,6 +4,8 @@
 
 mod columns;
 
+use std::borrow::Cow;
+
 use crate::error::Result;
 use crate::snapshot::{Restoring, Saving, Snapshot};
 pub use columns::{Columns, Part};
@@ -206,12 +208,20 @@ impl Records {
         self.rejected.clear();
     }
 
+    /// The text of the record in row `row`, or a JSON object of its used columns.
+    pub fn raw(&self, row: usize) -> Cow<'_, [u8]> {
+        match &self.chunk.columns {
+            Some(part) => Cow::Owned(part.record(self.number[row] as usize)),
+            None => Cow::Borrowed(self.record[row].of(&self.chunk.bytes)),
+        }
+    }
+
     /// The record in row `row`, which cannot be used after all.
     pub fn rejection(&self, row: usize, reason: Reason, column: Option<&String>) -> Rejected {
         let (number, chunk) = (self.number[row], &self.chunk);
-        let (offset, raw) = match &chunk.columns {
-            Some(part) => (u64::from(number), part.record(number as usize)),
-            None => (u64::from(self.record[row].start), self.record[row].of(&chunk.bytes).to_vec()),
+        let offset = match &chunk.columns {
+            Some(_) => u64::from(number),
+            None => u64::from(self.record[row].start),
         };
         Rejected {
             number,
@@ -219,7 +229,7 @@ impl Records {
             offset: chunk.offset + offset,
             column: column.cloned(),
             reason,
-            raw: Rejected::raw_of(&raw),
+            raw: Rejected::raw_of(&self.raw(row)),
         }
     }
 }
@@ -303,6 +313,64 @@ impl Rejected {
     /// The part of `record` that is kept.
     pub fn raw_of(record: &[u8]) -> Vec<u8> {
         record[..record.len().min(Self::MAX_RAW)].to_vec()
+    }
+}
+
+/// A record that was read and is in order, and was not learned, or not as it was meant to be: for its time, or for want of
+/// its other half.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LeftOut<'a> {
+    /// Why.
+    pub why: Left,
+    /// Its number in the run, from 1.
+    pub record: u64,
+    /// Its event time in microseconds since 1970, `i64::MIN` where it is missing.
+    pub time: i64,
+    /// The hash of its id, where records are joined by that.
+    pub key: Option<u64>,
+    /// Its label: 1, 0, or NaN.
+    pub label: f32,
+    /// Its text as it was read; empty where that is not at hand any more.
+    pub raw: &'a [u8],
+}
+
+/// Why a record was left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// It came behind the watermark.
+    Late,
+    /// An impression of an id that was known.
+    Duplicate,
+    /// An outcome of an id that had one.
+    DuplicateOutcome,
+    /// An outcome that came after the timeout, and too late to correct anything.
+    LateOutcome,
+    /// An outcome whose impression never came.
+    Orphan,
+    /// An impression without an outcome, where that is no label.
+    Unlabelled,
+    /// An impression or an outcome that was given up before its time for want of room.
+    Evicted,
+    /// An impression that was open at the end of the stream.
+    Open,
+    /// A record without an id, where records are joined by that.
+    NoId,
+}
+
+impl Left {
+    /// What outputs call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Late => "late",
+            Self::Duplicate => "duplicate",
+            Self::DuplicateOutcome => "duplicate_outcome",
+            Self::LateOutcome => "late_outcome",
+            Self::Orphan => "orphan",
+            Self::Unlabelled => "unlabelled",
+            Self::Evicted => "evicted",
+            Self::Open => "open",
+            Self::NoId => "no_id",
+        }
     }
 }
 

@@ -9,8 +9,8 @@ use code::{File, functions, root, sources};
 /// The stages by level: a file uses those of lower levels, and of its own level nothing but its own stage.
 const LEVELS: [&[&str]; 16] = [
     &["error"],
-    &["snapshot"],
-    &["record", "examples", "schema", "timestamp"],
+    &["snapshot", "timestamp"],
+    &["record", "examples", "schema"],
     &["source", "parser", "transform", "encoder"],
     &["event_time", "scaler", "online", "window"],
     &["join"],

@@ -528,7 +528,10 @@ fn a_section_that_cannot_be_carried_out_says_what_to_write() {
     }
     folder.file(
         "job.toml",
-        format!("{}key = ['customer']\nover = ['1h']\nmake = ['count']\n", base.replace("time = 'time'\n", "")),
+        format!(
+            "{}key = ['customer']\nover = ['1h']\nmake = ['count']\n",
+            base.replace("time = 'time'\n", "ignore = ['time']\n")
+        ),
     );
     assert!(folder.run("train job.toml in.csv --quiet").stderr.contains("--time"));
 }

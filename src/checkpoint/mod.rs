@@ -101,6 +101,9 @@ pub struct Header {
     /// How far the alarms have been written, where they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alerts: Option<Written>,
+    /// How far the records that were left out have been written, where they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub side: Option<Written>,
     /// Updates that the model had behind it when the run started.
     pub first_version: u64,
     /// Seconds that the run has taken so far.
@@ -306,6 +309,7 @@ pub(crate) mod tests {
             rejected: Some(Written::Stream),
             metrics: None,
             alerts: None,
+            side: None,
             first_version: 0,
             elapsed_s: 1.5,
             device: "cpu".into(),

@@ -22,6 +22,22 @@ pub struct EventTime {
     pub open_memory: u64,
 }
 
+impl Default for EventTime {
+    fn default() -> Self {
+        let (order, late) = (Order::Arrival, LateRecords::Learn);
+        Self { out_of_order: 0, order, late, labels: Labels::AtOnce, open_memory: 1_000_000_000 }
+    }
+}
+
+impl EventTime {
+    /// How long after the latest event time a record, or its label, may still come in its order.
+    pub fn horizon(&self) -> i64 {
+        let lag = if self.order == Order::Arrival { self.out_of_order } else { 0 };
+        let Labels::Joined { timeout, .. } = self.labels else { return lag };
+        lag.saturating_add(timeout)
+    }
+}
+
 /// When labels are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Labels {

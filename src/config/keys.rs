@@ -134,7 +134,7 @@ mod tests {
             ("hash_bits = 3", "write hash-bits below [learner]"),
             (
                 "[weather]\nrain = 1",
-                "[weather] is no section: there are [source], [learner], [output], [drift], [checkpoint], [[transform]], [[feature]]",
+                "[weather] is no section: there are [source], [event-time], [learner], [output], [drift], [checkpoint], [[transform]], [[feature]]",
             ),
             ("[[trasform]]\nfilter = 'x'", "[trasform] is no section: did you mean [[transform]]?"),
             ("[[transform]]\nfiltr = 'x'", "there is no filtr: did you mean filter?"),

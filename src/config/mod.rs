@@ -246,6 +246,8 @@ impl Plan {
         let settings = settings(&options.learner)?;
         let prior = options.learner.prior.map(prior).transpose()?;
         source.time_format.as_deref().map_or(Ok(()), time_format)?;
+        let event_time = EventTime::of(&options)?;
+        let windows = Windows::of(&options.output)?.map(|windows| windows.within(event_time.as_ref()));
         let output = options.output.clone();
         let path = |name: Option<String>| name.map(PathBuf::from);
         Ok(Self {
@@ -269,10 +271,10 @@ impl Plan {
             },
             max_rejected: MaxRejected::parse(output.max_rejected.as_deref().unwrap_or("1%"))?,
             checkpoint: Checkpointing::of(&options.checkpoint)?,
-            event_time: EventTime::of(&options)?,
+            event_time,
             passes: Passes::of(&options)?,
             live,
-            windows: Windows::of(&options.output)?,
+            windows,
             drift: drift::of(&options, settings.optimizer)?,
             base: Options::default(),
             options,

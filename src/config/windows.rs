@@ -1,5 +1,6 @@
 //! Metrics by windows and segments, checked: takes options of `[output]`, gives what is to be told apart and how often.
 
+use super::EventTime;
 use super::options::OutputOptions;
 use crate::error::{Error, Result};
 use crate::metric::windows::{Every, Spec};
@@ -22,6 +23,13 @@ pub struct Windows {
 }
 
 impl Windows {
+    /// The same, whose windows stay open for records and labels that come late.
+    #[must_use]
+    pub(super) fn within(mut self, event_time: Option<&EventTime>) -> Self {
+        self.spec.horizon = event_time.map_or(0, EventTime::horizon);
+        self
+    }
+
     /// Checks the options; `None` where nothing is asked for.
     ///
     /// # Errors

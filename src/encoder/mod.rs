@@ -17,7 +17,7 @@ pub mod names;
 mod sparse;
 
 use crate::examples::{Examples, LabelToken};
-use crate::record::{Reason, Records};
+use crate::record::{Reason, Records, Rejected};
 use crate::schema::{Hashing, Role, Schema};
 use aside::Aside;
 use feature::{Features, Scratch, Sink};
@@ -44,6 +44,8 @@ pub struct Encoder {
     label: LabelRule,
     /// Whether a label that is neither class counts as none: where nothing is learned, it does no harm.
     is_lenient: bool,
+    /// Whether the text of each record goes on with it.
+    keeps_raw: bool,
     /// Whether event times are asked for where nothing is learned, too.
     asks_for_times: bool,
     label_name: Option<String>,
@@ -67,6 +69,7 @@ impl Encoder {
             scratch: Scratch::default(),
             label,
             is_lenient: false,
+            keeps_raw: false,
             asks_for_times: false,
             label_name: name(Role::Label),
             weight_name: name(Role::Weight),
@@ -86,6 +89,12 @@ impl Encoder {
     #[must_use]
     pub fn asking_for_times(self, asks_for_times: bool) -> Self {
         Self { asks_for_times, ..self }
+    }
+
+    /// The same encoder, which hands records on as they were read, too.
+    #[must_use]
+    pub fn keeping_raw(self, keeps_raw: bool) -> Self {
+        Self { keeps_raw, ..self }
     }
 
     /// The same encoder, which leaves the products of any two features to the learner where the schema asks for no others
@@ -148,6 +157,7 @@ impl Encoder {
                     let numbers = row * stride..(row + 1) * stride;
                     examples.dense.extend_from_slice(&records.numeric[numbers]);
                     push_row(records, row, token, examples);
+                    self.push_raw(records, row, examples);
                 }
                 Err((reason, column)) => {
                     examples.dense.truncate(dense);
@@ -199,6 +209,16 @@ impl Encoder {
             sparse::push(records, row, self.hashing, examples);
         }
         push_row(records, row, token, examples);
+        self.push_raw(records, row, examples);
+    }
+
+    #[inline(always)]
+    fn push_raw(&self, records: &Records, row: usize, examples: &mut Examples) {
+        if self.keeps_raw {
+            let text = records.raw(row);
+            examples.raw.extend_from_slice(Rejected::raw_of(&text).as_slice());
+            examples.raw_end.push(examples.raw.len() as u32);
+        }
     }
 }
 

@@ -34,6 +34,22 @@ impl Engine {
         self.watch(scored, sink)
     }
 
+    /// Takes labels in that became known after their records had been predicted.
+    pub(super) fn tell_known(&mut self, scored: &Scored, sink: &mut dyn Sink) -> Result<()> {
+        if let Some(windowed) = &mut self.windowed {
+            let batch = &scored.batch;
+            let columns = batch.segment.len().checked_div(batch.rows).unwrap_or(0);
+            for (row, &logit) in scored.logit.iter().enumerate() {
+                let time = batch.time.get(row).copied().unwrap_or(i64::MIN);
+                let segments = &batch.segment[row * columns..(row + 1) * columns];
+                let known = (logit, batch.label[row], batch.weight[row]);
+                windowed.add_row((time, segments, batch.record[row]), known, &mut self.closed);
+            }
+            self.tell_windows(sink)?;
+        }
+        self.watch(scored, sink)
+    }
+
     /// Closes all windows and hands them on: nothing comes behind.
     pub(super) fn close_windows(&mut self, sink: &mut dyn Sink) -> Result<()> {
         if let Some(windowed) = &mut self.windowed {

@@ -22,8 +22,8 @@ pub struct OpenRow {
     pub record: u64,
     /// Event time in microseconds since 1970, `i64::MIN` where it is missing.
     pub time: i64,
-    /// Its segment, by its number in the engine's list; 0 where nothing asks for it.
-    pub segment: u32,
+    /// Its segments, by their numbers in the engine's list.
+    pub segment: Vec<u32>,
     /// Standardised numbers, padding included.
     pub dense: Vec<f32>,
     /// Full 32-bit feature hashes.
@@ -41,7 +41,6 @@ pub struct OpenRow {
 struct Had {
     id: bool,
     time: bool,
-    segment: bool,
 }
 
 /// What stands in front of a row's numbers.
@@ -56,7 +55,7 @@ struct Head {
     dense: u32,
     features: u32,
     keys: u32,
-    segment: u32,
+    segments: u32,
     label: f32,
     weight: f32,
     flags: u32,
@@ -66,7 +65,6 @@ struct Head {
 const VALUES: u32 = 1;
 const ID: u32 = 2;
 const TIME: u32 = 4;
-const SEGMENT: u32 = 8;
 
 /// Puts the bytes of a row behind `to`.
 pub(super) fn encode(batch: &MicroBatch, row: usize, label: f32, keys: &[u64], to: &mut Vec<u8>) {
@@ -74,6 +72,8 @@ pub(super) fn encode(batch: &MicroBatch, row: usize, label: f32, keys: &[u64], t
     let dense = &batch.dense[row * width..(row + 1) * width];
     let used = dense.iter().rposition(|number| number.to_bits() != 0).map_or(0, |last| last + 1);
     let (hash, value) = batch.features(row);
+    let segments = batch.segment.len().checked_div(batch.rows).unwrap_or(0);
+    let segment = &batch.segment[row * segments..(row + 1) * segments];
     let flag = |is_set: bool, flag: u32| if is_set { flag } else { 0 };
     let head = Head {
         record: batch.record[row],
@@ -82,16 +82,16 @@ pub(super) fn encode(batch: &MicroBatch, row: usize, label: f32, keys: &[u64], t
         dense: used as u32,
         features: hash.len() as u32,
         keys: keys.len() as u32,
-        segment: batch.segment.get(row).copied().unwrap_or(0),
+        segments: segment.len() as u32,
         label,
         weight: batch.weight[row],
         flags: flag(value.iter().any(|value| value.to_bits() != 1.0_f32.to_bits()), VALUES)
             | flag(!batch.id_end.is_empty(), ID)
-            | flag(!batch.time.is_empty(), TIME)
-            | flag(!batch.segment.is_empty(), SEGMENT),
+            | flag(!batch.time.is_empty(), TIME),
     };
     to.extend_from_slice(bytemuck::bytes_of(&head));
     to.extend_from_slice(bytemuck::cast_slice(keys));
+    to.extend_from_slice(bytemuck::cast_slice(segment));
     to.extend_from_slice(bytemuck::cast_slice(&dense[..used]));
     to.extend_from_slice(bytemuck::cast_slice(hash));
     if head.flags & VALUES != 0 {
@@ -104,9 +104,10 @@ impl OpenRow {
     pub(super) fn decode(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut rest = bytes;
         let head: Head = bytemuck::pod_read_unaligned(next(&mut rest, 1, size_of::<Head>())?);
-        let Head { record, time, width, dense, features, keys, segment, label, weight, flags } = head;
+        let Head { record, time, width, dense, features, keys, segments, label, weight, flags } = head;
         let unused = (width as usize).checked_sub(dense as usize)?;
         fill(&mut self.keys, next(&mut rest, keys as usize, 8)?, u64::from_ne_bytes);
+        fill(&mut self.segment, next(&mut rest, segments as usize, 4)?, u32::from_ne_bytes);
         fill(&mut self.dense, next(&mut rest, dense as usize, 4)?, f32::from_ne_bytes);
         self.dense.resize(dense as usize + unused, 0.0);
         fill(&mut self.hash, next(&mut rest, features as usize, 4)?, u32::from_ne_bytes);
@@ -116,9 +117,9 @@ impl OpenRow {
         } else {
             fill(&mut self.value, next(&mut rest, features as usize, 4)?, f32::from_ne_bytes);
         }
-        (self.record, self.time, self.segment) = (record, time, segment);
+        (self.record, self.time) = (record, time);
         (self.label, self.weight) = (label, weight);
-        self.had = Had { id: flags & ID != 0, time: flags & TIME != 0, segment: flags & SEGMENT != 0 };
+        self.had = Had { id: flags & ID != 0, time: flags & TIME != 0 };
         Some(bytes.len() - rest.len())
     }
 
@@ -149,9 +150,7 @@ impl OpenRow {
         if self.had.time {
             batch.time.push(self.time);
         }
-        if self.had.segment {
-            batch.segment.push(self.segment);
-        }
+        batch.segment.extend_from_slice(&self.segment);
         batch.stage.push(stage);
         batch.truth.push(f32::NAN);
         batch.open.push(self.sequence);

@@ -98,6 +98,52 @@ impl Metrics {
         }
     }
 
+    /// Takes in labels that became known after their records had been predicted and counted.
+    ///
+    /// ```
+    /// use tidemill::{examples::{MicroBatch, Scored}, metric::Metrics};
+    /// let mut metrics = Metrics::default();
+    /// metrics.add(&[0.0], &[f32::NAN], &[1.0]);
+    /// let batch = MicroBatch { rows: 1, label: vec![1.0], weight: vec![1.0], record: vec![1], ..MicroBatch::default() };
+    /// metrics.add_known(&Scored { batch, logit: vec![0.0], ..Scored::default() });
+    /// assert_eq!((metrics.total.records, metrics.total.labelled), (1, 1));
+    /// ```
+    pub fn add_known(&mut self, scored: &Scored) {
+        let batch = &scored.batch;
+        let tally = Tally::of(&scored.logit, &batch.label, &batch.weight, &mut self.auc);
+        let tally = Tally { records: 0, ..tally };
+        self.total.merge(&tally);
+        self.since_last.merge(&tally);
+        let first = batch.record.first().copied().unwrap_or_default();
+        self.explosion.add(tally.labelled, &tally.log_loss, first);
+    }
+
+    /// Takes back that records were counted as negatives, and counts them as the positives that they turned out to be.
+    ///
+    /// ```
+    /// use tidemill::{examples::{MicroBatch, Scored}, metric::Metrics};
+    /// let batch = MicroBatch { rows: 1, label: vec![1.0], weight: vec![2.0], record: vec![1], ..MicroBatch::default() };
+    /// let mut metrics = Metrics::default();
+    /// metrics.add(&[1.5, 0.5], &[0.0, 0.0], &[2.0, 1.0]);
+    /// metrics.correct(&Scored { batch, logit: vec![1.5], ..Scored::default() });
+    /// let mut known = Metrics::default();
+    /// known.add(&[1.5, 0.5], &[1.0, 0.0], &[2.0, 1.0]);
+    /// assert_eq!((metrics.total.labelled, metrics.auc.value()), (2, known.auc.value()));
+    /// let off = metrics.total.log_loss.loss - known.total.log_loss.loss;
+    /// assert!(off.abs() < 1e-12);
+    /// ```
+    pub fn correct(&mut self, scored: &Scored) {
+        let batch = &scored.batch;
+        let negative = vec![0.0; batch.label.len()];
+        let taken_back: Vec<f32> = batch.weight.iter().map(|weight| -weight).collect();
+        for (label, weight) in [(&negative, &taken_back), (&batch.label, &batch.weight)] {
+            let tally = Tally::of(&scored.logit, label, weight, &mut self.auc);
+            let tally = Tally { records: 0, labelled: 0, ..tally };
+            self.total.merge(&tally);
+            self.since_last.merge(&tally);
+        }
+    }
+
     /// The tally since this was last called, and starts the next one.
     ///
     /// ```

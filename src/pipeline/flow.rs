@@ -165,7 +165,8 @@ fn connect(
         transform: Arc::new(Transform::new(schema)?),
         encoder: Encoder::new(schema, plan.label.clone())
             .asking_for_times(plan.has_windows_of_time())
-            .lenient(plan.settings.frozen),
+            .lenient(plan.settings.frozen)
+            .keeping_raw(plan.outputs.side.is_some()),
         namer: if plan.names && !plan.settings.frozen { Namer::new(schema, hash_bits) } else { None },
         work: work_out,
         done: done_in,

@@ -34,9 +34,9 @@ use std::time::{Duration, Instant};
 use crate::batcher::Batcher;
 use crate::batcher::segments::Segments;
 use crate::checkpoint::Header;
-use crate::config::Plan;
+use crate::config::{EventTime, Plan};
 use crate::dictionary::known::Known;
-use crate::engine::{Counts, Drifted, Engine, Reopen};
+use crate::engine::{Counts, Drifted, Engine, EventTimeStatus, LateLabelsStatus, Reopen};
 use crate::error::{Error, ErrorKind, Result};
 use crate::learner::device;
 use crate::learner::{Learner, LostDevice, Model, Settings};
@@ -92,18 +92,12 @@ pub struct Outcome {
     pub scaler: Scaler,
     /// What predicting needs of the online transforms and of windows, as named arrays.
     pub online: Vec<(String, Vec<f64>)>,
-    /// How much the windows remember, where there are any.
-    pub window_features: Option<window::Size>,
     /// The columns.
     pub schema: Schema,
     /// The columns whose role was inferred.
     pub inferred: Vec<(String, Role)>,
-    /// Metrics by windows and segments, where asked for.
-    pub windowed: Option<Windowed>,
-    /// What segments are called.
-    pub segments: Option<Segments>,
-    /// What was found of drift, where somebody looked for it.
-    pub drifted: Option<Drifted>,
+    /// What is told beside the figures of the whole run.
+    pub told: Told,
     /// How it was learned.
     pub settings: Settings,
     /// Updates that the model had behind it at the start.
@@ -126,6 +120,36 @@ pub struct Outcome {
     pub waiting: u64,
     /// The last checkpoint.
     pub checkpoint: Option<PathBuf>,
+}
+
+/// What a run tells beside the figures of all of it, each where it was asked for.
+#[derive(Debug)]
+pub struct Told {
+    /// How much the windows of keys remember.
+    pub window_features: Option<window::Size>,
+    /// How the stream stands by its event times, where these are read.
+    pub event_time: Option<EventTimeStatus>,
+    /// How late labels stand, where labels come late.
+    pub late_labels: Option<LateLabelsStatus>,
+    /// Metrics by windows and segments, where asked for.
+    pub windowed: Option<Windowed>,
+    /// What segments are called.
+    pub segments: Option<Segments>,
+    /// What was found of drift, where somebody looked for it.
+    pub drifted: Option<Drifted>,
+}
+
+impl Told {
+    fn of(engine: &Engine) -> Self {
+        Self {
+            window_features: engine.windows().map(Windows::size),
+            event_time: engine.event_time(),
+            late_labels: engine.late_labels(),
+            windowed: engine.windowed().cloned(),
+            segments: engine.segments().cloned(),
+            drifted: engine.drifted().cloned(),
+        }
+    }
 }
 
 /// What is called to look at a run under way.
@@ -164,7 +188,7 @@ fn run_on(
     };
     let header = header_of(plan, &prepared, found.map(|checkpoint| &checkpoint.header));
     let Prepared { source, head, schema, inferred, settings, first_version, opened, batcher, reopen } = prepared;
-    let mut engine = engine_of(plan, settings, (batcher, opened.learner, reopen), schema.dense())?;
+    let mut engine = engine_of(plan, settings, (batcher, opened.learner, reopen), &schema)?;
     found.map_or(Ok(()), |checkpoint| engine.restore(&checkpoint.state))?;
     let before = found.map_or(Duration::ZERO, |checkpoint| checkpoint.header.elapsed());
     let outlet = Outlet::open(plan, &schema, found.map(|checkpoint| &checkpoint.header))?;
@@ -186,11 +210,8 @@ fn run_on(
         model,
         scaler: engine.scaler().clone(),
         online: state_of(&engine),
-        window_features: engine.windows().map(Windows::size),
         waiting: engine.waiting() as u64,
-        windowed: engine.windowed().cloned(),
-        segments: engine.segments().cloned(),
-        drifted: engine.drifted().cloned(),
+        told: Told::of(&engine),
         schema,
         inferred,
         settings,
@@ -225,12 +246,14 @@ fn engine_of(
     plan: &Plan,
     settings: Settings,
     (batcher, learner, reopen): (Batcher, Box<dyn Learner>, Reopen),
-    width: usize,
+    schema: &Schema,
 ) -> Result<Engine> {
-    let engine = Engine::new(batcher, learner, settings, plan.max_rejected);
+    let watched = (schema.time.is_some() && !settings.frozen).then(EventTime::default);
+    let event_time = plan.event_time.as_ref().or(watched.as_ref());
+    let engine = Engine::new(batcher, learner, settings, plan.max_rejected).by_event_time(event_time);
     let windows = plan.windows.as_ref().map(|windows| &windows.spec);
     let engine = engine.telling_windows(windows).looking_for_drift(plan.drift.as_ref(), reopen);
-    passes::prepare(plan, engine, width)
+    passes::prepare(plan, engine, schema.dense())
 }
 
 /// The error of a run that can be gone on with, with how.
@@ -267,6 +290,7 @@ fn header_of(plan: &Plan, prepared: &Prepared, resumed: Option<&Header>) -> Head
         rejected: None,
         metrics: None,
         alerts: None,
+        side: None,
         first_version: prepared.first_version,
         elapsed_s: resumed.map_or(0.0, |header| header.elapsed_s),
         device: prepared.opened.device.clone(),

@@ -14,13 +14,14 @@ use crate::engine::Sink;
 use crate::error::{Error, ErrorKind, Result};
 use crate::examples::{MicroBatch, Scored};
 use crate::metric::windows::line::Line;
-use crate::record::Rejected;
+use crate::record::{LeftOut, Rejected};
 use crate::schema::{Role, Schema};
 use crate::sink::alerts::AlertWriter;
 use crate::sink::metrics::{MetricsWriter, form_of};
 use crate::sink::output::STANDARD_OUTPUT;
 use crate::sink::predictions::{Form, PredictionWriter};
 use crate::sink::rejected::RejectedWriter;
+use crate::sink::side::SideWriter;
 use crate::source::Input;
 
 /// Refuses outputs that cannot be, before the first record is read: no folder to lie in, or a name that is an input's
@@ -48,6 +49,7 @@ pub fn check(plan: &Plan) -> Result<()> {
         ("--rejected", &outputs.rejected),
         ("--metrics", &outputs.metrics),
         ("--alerts", &outputs.alerts),
+        ("--side", &outputs.side),
         ("--replay-file", &replay_file),
     ];
     let mut taken: Vec<(&str, PathBuf)> = plan.inputs.iter().flat_map(input_files).collect();
@@ -104,6 +106,7 @@ pub struct Outlet {
     rejected: Option<RejectedWriter>,
     metrics: Option<MetricsWriter>,
     alerts: Option<AlertWriter>,
+    side: Option<SideWriter>,
     predictions: Option<PredictionWriter>,
     source_names: Vec<String>,
     /// Micro-batches that may wait for the writer.
@@ -117,6 +120,7 @@ pub struct EngineSink {
     rejected: Option<RejectedWriter>,
     metrics: Option<MetricsWriter>,
     alerts: Option<AlertWriter>,
+    side: Option<SideWriter>,
     source_names: Vec<String>,
     to_writer: Option<Sender<ToWriter>>,
     to_keeper: Option<Sender<Pending>>,
@@ -167,6 +171,11 @@ impl Outlet {
                 (Some(path), None) => Some(AlertWriter::create(path)?),
                 (Some(path), Some(written)) => Some(AlertWriter::resume(path, written)?),
             },
+            side: match (outputs.side.as_deref(), resumed.and_then(|header| header.side)) {
+                (None, _) => None,
+                (Some(path), None) => Some(SideWriter::create(path)?),
+                (Some(path), Some(written)) => Some(SideWriter::resume(path, written)?),
+            },
             predictions: match (outputs.predictions.as_deref(), resumed.and_then(|header| header.predictions)) {
                 (None, _) => None,
                 (Some(path), None) => Some(PredictionWriter::create(path, id)?),
@@ -194,6 +203,7 @@ impl Outlet {
             rejected: self.rejected,
             metrics: self.metrics,
             alerts: self.alerts,
+            side: self.side,
             source_names: self.source_names,
             to_writer: writer.is_some().then_some(to_writer),
             to_keeper,
@@ -227,6 +237,10 @@ impl Sink for EngineSink {
         self.metrics.as_mut().map_or(Ok(()), |writer| writer.write(lines))
     }
 
+    fn left_out(&mut self, record: &LeftOut<'_>) -> Result<()> {
+        self.side.as_mut().map_or(Ok(()), |writer| writer.write(record))
+    }
+
     fn alarm(&mut self, alarm: &Alarm, actions: &Actions) -> Result<()> {
         self.alerts.as_mut().map_or(Ok(()), |writer| writer.write(alarm, actions))
     }
@@ -250,6 +264,11 @@ impl EngineSink {
             pending.checkpoint.header.alerts = Some(mark.written);
             pending.outputs.extend(mark.unsynced);
         }
+        if let Some(side) = &mut self.side {
+            let mark = side.mark()?;
+            pending.checkpoint.header.side = Some(mark.written);
+            pending.outputs.extend(mark.unsynced);
+        }
         match (&self.to_writer, &self.to_keeper) {
             (Some(to_writer), _) => to_writer.send(ToWriter::Checkpoint(Box::new(pending))).map_err(|_| writer_gone()),
             // The keeper goes away only when it failed; its own error is the one that is reported.
@@ -264,7 +283,8 @@ impl EngineSink {
         self.to_keeper = None;
         let metrics = self.metrics.take().map_or(Ok(()), MetricsWriter::finish);
         let alerts = self.alerts.take().map_or(Ok(()), AlertWriter::finish);
-        self.rejected.take().map_or(Ok(()), RejectedWriter::finish).and(metrics).and(alerts)
+        let side = self.side.take().map_or(Ok(()), SideWriter::finish);
+        self.rejected.take().map_or(Ok(()), RejectedWriter::finish).and(metrics).and(alerts).and(side)
     }
 }
 

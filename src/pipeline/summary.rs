@@ -6,12 +6,15 @@ use super::{End, Outcome};
 use crate::config::Plan;
 use crate::dictionary::shown::Shown;
 use crate::engine::Drifted;
+use crate::engine::{EventTimeStatus, LabelCounts, LateLabelsStatus};
 use crate::report::number::count;
 use crate::report::verdict::verdict;
 use crate::schema::Role;
 use crate::sink;
 use crate::sink::summary::{StageTime, Summary};
-use crate::sink::told::{self, AlarmSummary, DriftSummary, WindowsSummary};
+use crate::sink::told::{
+    self, AlarmSummary, DriftSummary, EventTimeSummary, Joined, LateLabelsSummary, WindowsSummary,
+};
 use crate::window;
 
 /// Features that are shown by name, of the largest weights and of the most frequent ones.
@@ -21,7 +24,7 @@ const SHOWN: usize = 10;
 pub fn of(plan: &Plan, outcome: &Outcome) -> Summary {
     let counts = &outcome.counts;
     let stages = times(&outcome.stages);
-    let told = outcome.windowed.as_ref().zip(outcome.segments.as_ref());
+    let told = outcome.told.windowed.as_ref().zip(outcome.told.segments.as_ref());
     let mut summary = Summary {
         rejected: counts.rejected,
         filtered: counts.filtered,
@@ -38,36 +41,48 @@ pub fn of(plan: &Plan, outcome: &Outcome) -> Summary {
         rejected_by_reason: counts.by_reason.iter().map(|(reason, &count)| (reason.name(), count)).collect(),
         threads: plan.threads as u64,
         inferred_columns: roles(&outcome.inferred),
-        window_features: outcome.window_features.map(window_features),
+        window_features: outcome.told.window_features.map(window_features),
         later_passes: outcome.later.all.iter().map(later_pass).collect(),
         segments: told.map(|(windowed, segments)| told::segments(windowed, segments)).unwrap_or_default(),
-        windows: outcome.windowed.as_ref().map(|windowed| WindowsSummary::of(windowed, outcome.segments.as_ref())),
-        drift: outcome.drifted.as_ref().map(drift),
+        windows: outcome
+            .told
+            .windowed
+            .as_ref()
+            .map(|windowed| WindowsSummary::of(windowed, outcome.told.segments.as_ref())),
+        event_time: outcome.told.event_time.as_ref().map(event_time),
+        late_labels: outcome.told.late_labels.map(late_labels),
+        drift: outcome.told.drifted.as_ref().map(drift),
         features: outcome.names.as_ref().map(|names| Shown::of(names, &outcome.model, SHOWN)),
         ..Summary::new(&outcome.settings, &outcome.metrics)
     };
     summary.warnings.splice(..0, outcome.lost_device.iter().map(|lost| lost.note.clone()));
+    summary.warnings.extend(warnings(plan, outcome));
+    summary.timed(outcome.elapsed.as_secs_f64(), counts.bytes)
+}
+
+/// What the reader should know of how the run went.
+fn warnings(plan: &Plan, outcome: &Outcome) -> Vec<String> {
+    let (counts, mut warnings) = (&outcome.counts, Vec::new());
     if counts.records == 0 && !matches!(outcome.end, End::Stopped) {
-        summary.warnings.push("the input has no records behind its header, so nothing was learned or predicted".into());
+        warnings.push("the input has no records behind its header, so nothing was learned or predicted".into());
     }
     if counts.forgotten > 0 {
-        summary.warnings.push(format!(
+        warnings.push(format!(
             "{} keys of records were forgotten before their time, so duplicates may have been learned; a larger most in \
              the deduplicate section keeps more",
             count(counts.forgotten)
         ));
     }
-    summary.warnings.extend(of_windows(outcome));
+    warnings.extend(of_windows(outcome));
+    warnings.extend(outcome.told.event_time.as_ref().and_then(of_event_time));
     if counts.filtered > 0 && counts.filtered + counts.rejected == counts.records {
-        summary
-            .warnings
-            .push("the filters of the [[transform]] sections have left no record: look at their columns".into());
+        warnings.push("the filters of the [[transform]] sections have left no record: look at their columns".into());
     }
     if counts.rejected > 0 && plan.outputs.rejected.is_none() && matches!(outcome.end, End::Whole) {
-        summary.warnings.push("--rejected FILE would show the rejected records with their reasons".into());
+        warnings.push("--rejected FILE would show the rejected records with their reasons".into());
     }
     if matches!(outcome.end, End::Stopped) && outcome.later.all.is_empty() {
-        summary.warnings.push(match (outcome.waiting, &outcome.checkpoint) {
+        warnings.push(match (outcome.waiting, &outcome.checkpoint) {
             (_, None) => format!("stopped by request behind record {}, before the end of its input", counts.records),
             (waiting, Some(_)) => format!(
                 "stopped by request behind record {}; the last {waiting} of them wait in the checkpoint for their \
@@ -76,13 +91,41 @@ pub fn of(plan: &Plan, outcome: &Outcome) -> Summary {
             ),
         });
     }
-    summary.warnings.extend(of_later_passes(plan, outcome));
-    summary.timed(outcome.elapsed.as_secs_f64(), counts.bytes)
+    warnings.extend(of_later_passes(plan, outcome));
+    warnings
+}
+
+fn event_time(status: &EventTimeStatus) -> EventTimeSummary {
+    let EventTimeStatus { clock, is_in_order, held, hurried } = status;
+    EventTimeSummary::of(clock, (*is_in_order, *held, *hurried))
+}
+
+fn late_labels(status: LateLabelsStatus) -> LateLabelsSummary {
+    match status {
+        LateLabelsStatus::Due(counts, waiting, bytes, spilled_bytes) => {
+            let LabelCounts { waited, learned, at_end, hurried, never } = counts;
+            LateLabelsSummary::Due { waited, learned, at_end, hurried, never, waiting, bytes, spilled_bytes }
+        }
+        LateLabelsStatus::Joined(counts, without_id, bytes, spilled_bytes) => {
+            LateLabelsSummary::Joined { counts: Joined::of(&counts), without_id, bytes, spilled_bytes }
+        }
+    }
+}
+
+/// Records that were not taken in the order of their event times.
+fn of_event_time(status: &EventTimeStatus) -> Option<String> {
+    (status.hurried > 0).then(|| {
+        format!(
+            "{} records were taken before --out-of-order had passed, for want of room, so their order may not be that of \
+             their event times; more --open-memory holds more",
+            count(status.hurried)
+        )
+    })
 }
 
 /// Keys of windows that there was no room for.
 fn of_windows(outcome: &Outcome) -> Option<String> {
-    let evicted = outcome.window_features.map(|size| size.evicted).filter(|&evicted| evicted > 0)?;
+    let evicted = outcome.told.window_features.map(|size| size.evicted).filter(|&evicted| evicted > 0)?;
     Some(format!(
         "{} keys of windows were forgotten before their time, so their numbers began anew; a larger most in the section \
          keeps more",

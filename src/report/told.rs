@@ -4,7 +4,8 @@
 use super::number::{count, figure};
 use crate::drift::Alarm;
 use crate::sink::summary::Summary;
-use crate::sink::told::{AlarmSummary, DriftSummary, SegmentSummary, best_and_worst};
+use crate::sink::told::{AlarmSummary, DriftSummary, LateLabelsSummary, SegmentSummary, best_and_worst};
+use crate::timestamp::{SECOND, written_duration};
 
 /// Segments of a column that are shown at either end.
 const MOST_SEGMENTS: usize = 3;
@@ -44,9 +45,78 @@ fn drift(s: &Summary) -> String {
     text
 }
 
+/// Where the watermark stands, what holds it there, and who came behind it.
+fn event_time(s: &Summary) -> String {
+    let Some(of) = &s.event_time else { return String::new() };
+    let (Some(earliest), Some(latest), Some(watermark)) = (&of.earliest, &of.latest, &of.watermark) else {
+        return "event time  no record has one\n".into();
+    };
+    let mut text = format!("event time  {earliest} to {latest}\n");
+    if of.out_of_order_s > 0.0 {
+        let order = if of.in_order { "records in their order" } else { "records as they arrived" };
+        let behind = written_duration((of.out_of_order_s * SECOND as f64) as i64);
+        text += &format!("watermark   {watermark}, {behind} behind record {}; {order}\n", count(of.latest_record));
+    }
+    if of.late > 0 {
+        let by = written_duration((of.late_by_s * SECOND as f64) as i64);
+        text += &format!("late        {} records, by {by} at most\n", count(of.late));
+    }
+    let rest = [(of.without_time, "records have no event time"), (of.held, "records wait for the watermark")];
+    rest.iter()
+        .filter(|(of, _)| *of > 0)
+        .for_each(|(of, words)| text += &format!("            {} {words}\n", count(*of)));
+    text
+}
+
+/// What became of labels that come late.
+fn late_labels(s: &Summary) -> String {
+    match &s.late_labels {
+        None => String::new(),
+        Some(LateLabelsSummary::Due { waited, learned, at_end, hurried, never, waiting, .. }) => {
+            let parts = [
+                (*learned, "learned when they were known"),
+                (*at_end, "at the end of the stream"),
+                (*hurried, "too early, for want of room (--open-memory)"),
+                (*waiting, "not known yet"),
+                (*never, "never known"),
+            ];
+            listed("late labels", *waited, "waited for", &parts)
+        }
+        Some(LateLabelsSummary::Joined { counts: of, without_id, .. }) => {
+            let impressions = [
+                (of.matched, "had their outcome in time"),
+                (of.timed_out, "timed out"),
+                (of.evicted, "were given up for want of room (--open-memory)"),
+                (of.open, "were open at the end"),
+                (of.duplicates, "more had an id that was known"),
+            ];
+            let outcomes = of.matched + of.corrected + of.confirmed + of.late + of.duplicate_outcomes;
+            let outcomes = outcomes + of.orphans + of.evicted_outcomes + of.waiting_outcomes;
+            let parts = [
+                (of.corrected, "corrected a negative"),
+                (of.confirmed, "confirmed one"),
+                (of.late, "came too late"),
+                (of.duplicate_outcomes, "had an id that had one"),
+                (of.orphans, "had no impression"),
+                (of.waiting_outcomes, "wait for theirs"),
+                (*without_id, "records had no id"),
+            ];
+            listed("impressions", of.opened, "opened", &impressions) + &listed("outcomes", outcomes, "came", &parts)
+        }
+    }
+}
+
+/// A count in words, and what became of its parts.
+fn listed(what: &str, all: u64, words: &str, parts: &[(u64, &str)]) -> String {
+    let parts: Vec<_> =
+        parts.iter().filter(|(of, _)| *of > 0).map(|(of, words)| format!("{} {words}", count(*of))).collect();
+    let colon = if parts.is_empty() { "" } else { ": " };
+    format!("{what:<11} {} {words}{colon}{}\n", count(all), parts.join(", "))
+}
+
 /// Segments with the lowest and the highest loss, column by column, and what windows have left out.
 pub(super) fn told(s: &Summary) -> String {
-    let mut text = String::new();
+    let mut text = event_time(s) + &late_labels(s);
     let mut columns: Vec<&str> = s.segments.iter().map(|segment| segment.column.as_str()).collect();
     columns.dedup();
     for column in columns {

@@ -12,6 +12,7 @@ pub mod model;
 pub mod output;
 pub mod predictions;
 pub mod rejected;
+pub mod side;
 pub mod summary;
 pub mod sweep;
 pub mod tensors;

@@ -8,7 +8,7 @@ use std::path::Path;
 use serde::{Serialize, Serializer};
 
 use super::output;
-use super::told::{DriftSummary, SegmentSummary, WindowsSummary};
+use super::told::{DriftSummary, EventTimeSummary, LateLabelsSummary, SegmentSummary, WindowsSummary};
 use crate::dictionary::shown::Shown;
 use crate::error::Result;
 use crate::learner::optimizer::smaller_step;
@@ -102,6 +102,10 @@ pub struct Summary {
     /// The passes over records that had been learned before; no other figure counts them, but for `updates` and
     /// `model_version`.
     pub later_passes: Vec<LaterPass>,
+    /// How the stream stands by its event times; null where these are not read.
+    pub event_time: Option<EventTimeSummary>,
+    /// How labels stand that come later than their records; null where none do.
+    pub late_labels: Option<LateLabelsSummary>,
     /// How much windows of keys remember; null where no feature is made of them.
     pub window_features: Option<WindowFeatures>,
     /// What each segment came to; empty where metrics are not told apart.
@@ -246,6 +250,8 @@ impl Summary {
             inferred_columns: Vec::new(),
             features: None,
             later_passes: Vec::new(),
+            event_time: None,
+            late_labels: None,
             window_features: None,
             segments: Vec::new(),
             windows: None,
@@ -367,7 +373,7 @@ pub(crate) mod tests {
                         best_constant_log_loss elapsed_s records_per_s bytes_per_s device update batch bottleneck \
                         stages auc_error predicted_over_observed best_possible_log_loss rejected_by_reason \
                         filtered duplicates sampled_out device_reason optimizer learning_rate l1 l2 hash_bits threads \
-                        cores bytes inferred_columns features later_passes window_features segments windows drift \
+                        cores bytes inferred_columns features later_passes event_time late_labels window_features segments windows drift \
                          warnings";
         assert_eq!(keys, contract.split_whitespace().collect::<Vec<_>>());
         let stages: Vec<_> = json["stages"].as_object().unwrap().keys().collect();

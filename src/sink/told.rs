@@ -7,6 +7,8 @@ use serde::Serialize;
 
 use crate::batcher::segments::Segments;
 use crate::drift::Alarm;
+use crate::event_time::{EventClock, MISSING};
+use crate::join::JoinCounts;
 use crate::metric::windows::Windowed;
 use crate::metric::windows::line::Figures;
 use crate::timestamp;
@@ -36,6 +38,133 @@ pub struct WindowsSummary {
     pub without_time: u64,
     /// Values of segments that were not told apart, a record each.
     pub not_told_apart: u64,
+}
+
+/// How the stream stands by its event times.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EventTimeSummary {
+    /// The earliest event time.
+    pub earliest: Option<String>,
+    /// The latest one, which holds the watermark where it is.
+    pub latest: Option<String>,
+    /// The record that had it.
+    pub latest_record: u64,
+    /// What happened before it is known to have come: the latest event time less the bound.
+    pub watermark: Option<String>,
+    /// The bound, in seconds.
+    pub out_of_order_s: f64,
+    /// Whether records were taken in the order of their event times.
+    pub in_order: bool,
+    /// Records with an event time below the watermark.
+    pub late: u64,
+    /// The most by which one was below it, in seconds.
+    pub late_by_s: f64,
+    /// Records without an event time.
+    pub without_time: u64,
+    /// Records that wait for the watermark.
+    pub held: u64,
+    /// Records that did not, for want of room.
+    pub hurried: u64,
+}
+
+/// How labels stand that come later than their records.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum LateLabelsSummary {
+    /// Labels that stand in their records.
+    Due {
+        /// Labels that had to be waited for.
+        waited: u64,
+        /// Those of them that became known and were learned.
+        learned: u64,
+        /// Those that were learned at the end of the stream, before they would have been known.
+        at_end: u64,
+        /// Those that were learned before they were known, for want of room.
+        hurried: u64,
+        /// Labels that were never known: scored, and not learned.
+        never: u64,
+        /// Records whose labels are waited for.
+        waiting: u64,
+        /// Bytes of memory for these.
+        bytes: u64,
+        /// Bytes of the disk for these.
+        spilled_bytes: u64,
+    },
+    /// Labels that are records of their own.
+    Joined {
+        /// What became of impressions and outcomes.
+        #[serde(flatten)]
+        counts: Joined,
+        /// Records without an id.
+        without_id: u64,
+        /// Bytes of memory for what is open.
+        bytes: u64,
+        /// Bytes of the disk for what is open.
+        spilled_bytes: u64,
+    },
+}
+
+/// What became of impressions and outcomes; see [`JoinCounts`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[allow(missing_docs, reason = "the counts of the same names say what they are")]
+pub struct Joined {
+    pub opened: u64,
+    pub matched: u64,
+    pub timed_out: u64,
+    pub corrected: u64,
+    pub confirmed: u64,
+    pub open: u64,
+    pub late: u64,
+    pub duplicates: u64,
+    pub duplicate_outcomes: u64,
+    pub orphans: u64,
+    pub evicted: u64,
+    pub evicted_outcomes: u64,
+    pub waiting_outcomes: u64,
+    pub forgotten: u64,
+}
+
+impl EventTimeSummary {
+    /// The summary of a status.
+    pub fn of(clock: &EventClock, (in_order, held, hurried): (bool, u64, u64)) -> Self {
+        let text = |time: i64| (time != MISSING).then(|| timestamp::written(time));
+        let seconds = |time: i64| time as f64 / timestamp::SECOND as f64;
+        Self {
+            earliest: text(clock.earliest),
+            latest: text(clock.latest),
+            latest_record: clock.latest_record,
+            watermark: text(clock.watermark()),
+            out_of_order_s: seconds(clock.bound()),
+            in_order,
+            late: clock.late,
+            late_by_s: seconds(clock.late_by),
+            without_time: clock.timeless,
+            held,
+            hurried,
+        }
+    }
+}
+
+impl Joined {
+    /// The counts by name.
+    pub fn of(counts: &JoinCounts) -> Self {
+        Self {
+            opened: counts.opened,
+            matched: counts.matched,
+            timed_out: counts.timed_out,
+            corrected: counts.corrected,
+            confirmed: counts.confirmed,
+            open: counts.open,
+            late: counts.late,
+            duplicates: counts.duplicates,
+            duplicate_outcomes: counts.duplicate_outcomes,
+            orphans: counts.orphans,
+            evicted: counts.evicted,
+            evicted_outcomes: counts.evicted_outcomes,
+            waiting_outcomes: counts.waiting,
+            forgotten: counts.forgotten,
+        }
+    }
 }
 
 /// What was found of drift, and what was done about it.

@@ -73,6 +73,7 @@ pub fn header() -> Header {
         rejected: None,
         metrics: None,
         alerts: None,
+        side: None,
         first_version: 0,
         elapsed_s: 0.1,
         device: "cpu".into(),
