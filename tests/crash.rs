@@ -199,6 +199,57 @@ fn transforms_that_remember_go_on_as_if_they_had_never_been_killed() {
     crash("--device cpu --time time", "job.toml gaps.csv", prepare);
 }
 
+/// Lines out of order by up to seven places.
+fn out_of_order(text: &str) -> String {
+    let mut lines: Vec<_> = text.lines().collect();
+    lines[1..].chunks_mut(8).for_each(<[_]>::reverse);
+    lines.join("\n") + "\n"
+}
+
+#[test]
+fn labels_that_come_late_and_windows_go_on_as_if_they_had_never_been_killed() {
+    let job = "[[feature]]\nkind = 'window'\nkey = ['user']\nover = ['10m', '1h']\nmake = ['count', 'rate']\n\
+               [[feature]]\nkind = 'window'\nkey = ['site']\nover = ['10m']\ncolumn = 'price'\n\
+               make = ['mean', 'distinct']\n[event-time]\nout-of-order = '1m'\nlabel-delay = '10m'\nopen-memory = '200K'\n\
+               [drift]\ndrift = ['page-hinkley']\nactions = [{ raise-step = { factor = 2, records = 5000 } }]\n";
+    let prepare = |folder: &Folder, text: &str| {
+        folder.file("job.toml", job);
+        folder.file("mixed.csv", out_of_order(text));
+    };
+    crash("--device cpu --time time --prior 0.1 --segment site --metrics-every 10m", "job.toml mixed.csv", prepare);
+}
+
+#[test]
+fn impressions_and_outcomes_go_on_as_if_they_had_never_been_killed() {
+    let prepare = |folder: &Folder, text: &str| {
+        let mut lines = Vec::new();
+        let mut late = std::collections::VecDeque::new();
+        for (at, line) in text.lines().enumerate() {
+            let Some((shown, label, id)) = parts(line).filter(|_| at > 0) else {
+                lines.push(line.to_owned());
+                continue;
+            };
+            lines.push(format!("{shown},,{id}"));
+            late.push_back((at + 40 * (at % 7), label, id, line.split(',').next().unwrap()));
+            // An outcome comes some way behind, at the time that it is then; every third never does.
+            while late.front().is_some_and(|(due, ..)| *due <= at) {
+                if let Some((_, outcome, id, _)) = late.pop_front().filter(|(due, ..)| due % 3 != 0) {
+                    lines.push(format!("{}{},{outcome},{id}", line.split(',').next().unwrap(), ",".repeat(8)));
+                }
+            }
+        }
+        folder.file("joined.csv", lines.join("\n") + "\n");
+    };
+    let job = "--device cpu --time time --join-timeout 2m --corrections 10m --open-memory 1M --metrics-every 10m";
+    crash(job, "joined.csv", prepare);
+}
+
+/// What a record of clicks shows, its label and its id; of a broken one nothing.
+fn parts(line: &str) -> Option<(String, &str, &str)> {
+    let fields: Vec<_> = line.split(',').collect();
+    (fields.len() == 10).then(|| (fields[..8].join(","), fields[8], fields[9]))
+}
+
 #[test]
 fn a_gpu_goes_on_as_if_it_had_never_been_killed() {
     if has_gpu() {

@@ -123,8 +123,7 @@ impl Joining {
     }
 
     pub(super) fn status(&self) -> LateLabelsStatus {
-        let (join, ids) = (&self.join, self.without_id);
-        LateLabelsStatus::Joined(join.counts(), ids, join.bytes(), join.spilled_bytes())
+        LateLabelsStatus::Joined(self.join.counts(), self.without_id)
     }
 
     pub(super) fn check_saved(&mut self) -> Result<()> {

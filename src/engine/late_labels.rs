@@ -59,10 +59,10 @@ pub struct LabelCounts {
 /// How late labels stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LateLabelsStatus {
-    /// Labels that stand in their records: counts, records that wait, bytes of memory and of the disk.
-    Due(LabelCounts, u64, u64, u64),
-    /// Labels that are records of their own: counts, records without an id, bytes of memory and of the disk.
-    Joined(JoinCounts, u64, u64, u64),
+    /// Labels that stand in their records: counts, and records that wait.
+    Due(LabelCounts, u64),
+    /// Labels that are records of their own: counts, and records without an id.
+    Joined(JoinCounts, u64),
 }
 
 impl LateLabels {
@@ -118,10 +118,7 @@ impl LateLabels {
 
     fn status(&self) -> LateLabelsStatus {
         match &self.when {
-            When::Due(waiting) => {
-                let rows = &waiting.rows;
-                LateLabelsStatus::Due(waiting.counts, rows.len(), rows.bytes(), rows.spilled_bytes())
-            }
+            When::Due(waiting) => LateLabelsStatus::Due(waiting.counts, waiting.rows.len()),
             When::Joined(joining) => joining.status(),
         }
     }

@@ -102,12 +102,12 @@ fn event_time(status: &EventTimeStatus) -> EventTimeSummary {
 
 fn late_labels(status: LateLabelsStatus) -> LateLabelsSummary {
     match status {
-        LateLabelsStatus::Due(counts, waiting, bytes, spilled_bytes) => {
+        LateLabelsStatus::Due(counts, waiting) => {
             let LabelCounts { waited, learned, at_end, hurried, never } = counts;
-            LateLabelsSummary::Due { waited, learned, at_end, hurried, never, waiting, bytes, spilled_bytes }
+            LateLabelsSummary::Due { waited, learned, at_end, hurried, never, waiting }
         }
-        LateLabelsStatus::Joined(counts, without_id, bytes, spilled_bytes) => {
-            LateLabelsSummary::Joined { counts: Joined::of(&counts), without_id, bytes, spilled_bytes }
+        LateLabelsStatus::Joined(counts, without_id) => {
+            LateLabelsSummary::Joined { counts: Joined::of(&counts), without_id }
         }
     }
 }

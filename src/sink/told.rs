@@ -85,10 +85,6 @@ pub enum LateLabelsSummary {
         never: u64,
         /// Records whose labels are waited for.
         waiting: u64,
-        /// Bytes of memory for these.
-        bytes: u64,
-        /// Bytes of the disk for these.
-        spilled_bytes: u64,
     },
     /// Labels that are records of their own.
     Joined {
@@ -97,10 +93,6 @@ pub enum LateLabelsSummary {
         counts: Joined,
         /// Records without an id.
         without_id: u64,
-        /// Bytes of memory for what is open.
-        bytes: u64,
-        /// Bytes of the disk for what is open.
-        spilled_bytes: u64,
     },
 }
 
