@@ -84,6 +84,7 @@ fn check_followed(inputs: &[Input], format: Format) -> Result<()> {
         },
         Some(Input::Stdin) => refused("standard input, which is read as it comes anyway"),
         Some(Input::Socket(_)) => refused("what connections send, which is read as it comes anyway"),
+        Some(Input::Merged(_)) => refused("features that are merged with outcomes"),
         Some(Input::Synthetic { .. }) | None => refused("a generated stream"),
     }
 }

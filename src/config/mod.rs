@@ -1,7 +1,7 @@
 //! The configuration: options from the command line and a job file, turned once into a checked [`Plan`].
 //!
 //! Reads the job file, and nothing else. Siblings: [`options`] (the table behind flags and keys), `keys` (what was meant by a
-//! wrong one), [`checkpoint`], [`drift`], [`event_time`], [`live`], [`passes`], `quantity` (sizes and times) and [`windows`].
+//! wrong one), [`checkpoint`], [`drift`], [`event_time`], [`live`], `outcomes` (a second input), [`passes`], `quantity` (sizes and times) and [`windows`].
 
 pub mod checkpoint;
 pub mod drift;
@@ -10,6 +10,7 @@ mod inferred;
 mod keys;
 pub mod live;
 pub mod options;
+mod outcomes;
 pub mod passes;
 mod quantity;
 pub mod sweep;
@@ -238,7 +239,8 @@ impl Plan {
     pub fn new(options: Options, inputs: &[String]) -> Result<Self> {
         let source = &options.source;
         let inputs = checked_inputs(source, inputs)?;
-        let format = format(source.format, &inputs)?;
+        let format = outcomes::format(&options, &inputs, format)?;
+        let inputs = outcomes::merged(&options, inputs, format)?;
         let live = Live::of(&options, &inputs, format)?;
         let label = source.positive.clone().map_or(LabelRule::Inferred, LabelRule::Positive);
         let settings = settings(&options.learner)?;

@@ -192,6 +192,10 @@ section! {
         /// Join records without a label with the outcomes, records with one, that come for the same --id within this time
         #[arg(long, value_name = "TIME", help_heading = "Late labels")]
         join_timeout: String,
+        /// Outcomes of their own: a file in the format of the features, with the columns of --id, --time and --label; both
+        /// are read in the order of event time
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Late labels")]
+        outcomes: String,
         /// What a record becomes for which no outcome came in time [default: negative]
         #[arg(long, value_enum, help_heading = "Late labels")]
         at_timeout: AtTimeout,

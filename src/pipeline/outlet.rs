@@ -52,7 +52,7 @@ pub fn check(plan: &Plan) -> Result<()> {
         ("--side", &outputs.side),
         ("--replay-file", &replay_file),
     ];
-    let mut taken: Vec<(&str, PathBuf)> = plan.inputs.iter().filter_map(input_file).collect();
+    let mut taken: Vec<(&str, PathBuf)> = plan.inputs.iter().flat_map(input_files).collect();
     let warm_start = plan.options.learner.warm_start.as_deref().and_then(|name| std::fs::canonicalize(name).ok());
     taken.extend(warm_start.map(|file| (WARM_START, file)));
     for (flag, path) in named.into_iter().filter_map(|(flag, path)| Some((flag, path.as_deref()?))) {
@@ -73,9 +73,8 @@ pub fn check(plan: &Plan) -> Result<()> {
 /// What a model to train on is called where an output would overwrite it.
 const WARM_START: &str = "the model of --warm-start";
 
-fn input_file(input: &Input) -> Option<(&'static str, PathBuf)> {
-    let Input::File(path) = input else { return None };
-    Some(("an input", std::fs::canonicalize(path).ok()?))
+fn input_files(input: &Input) -> impl Iterator<Item = (&'static str, PathBuf)> {
+    input.files().into_iter().filter_map(|path| Some(("an input", std::fs::canonicalize(path).ok()?)))
 }
 
 /// The file that a name stands for, by its full path; `None` for what is no file. `-` is a file too: there is one.

@@ -2,7 +2,7 @@
 //!
 //! Siblings: [`names`] (folders and patterns), [`open`] (files, standard input, compressed or not), [`chunker`] and
 //! [`split`] (where a record ends), [`live`] (input that keeps coming), `follow` (files that grow), [`address`]
-//! (connections), `columnar` (Parquet and Arrow), `resume` (from a place in the middle, after a check
+//! (connections), [`merged`] (two texts as one), `columnar` (Parquet and Arrow), `resume` (from a place in the middle, after a check
 //! that it is the same source) and [`synthetic`] (generated
 //! streams). A source does input and nothing else: it never looks into a record.
 
@@ -12,6 +12,7 @@ mod columnar;
 mod fingerprint;
 mod follow;
 pub mod live;
+pub mod merged;
 pub mod names;
 pub mod open;
 mod resume;
@@ -19,7 +20,7 @@ pub mod split;
 pub mod synthetic;
 
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
@@ -32,6 +33,7 @@ use columnar::ColumnChunks;
 use fingerprint::Fingerprint;
 use follow::{Followed, Found};
 use live::Live;
+use merged::{Merged, Merging};
 use open::Text;
 use synthetic::Generator;
 use synthetic::chunks::SyntheticChunks;
@@ -52,6 +54,8 @@ pub enum Input {
     Stdin,
     /// Lines that connections send to an address.
     Socket(Address),
+    /// Features and their outcomes, in the order of event time.
+    Merged(Box<Merging>),
     /// A generated stream.
     Synthetic {
         /// Which stream.
@@ -78,6 +82,7 @@ impl Input {
             Self::File(path) => path.display().to_string(),
             Self::Stdin => "standard input".into(),
             Self::Socket(address) => address.name(),
+            Self::Merged(both) => format!("{} with {}", both.features.name(), both.outcomes.display()),
             Self::Synthetic { generator, rows, seed } => {
                 format!("{generator:?} ({rows} records, seed {seed})").to_lowercase()
             }
@@ -93,7 +98,17 @@ impl Input {
             Self::File(path) if !std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) => {
                 open::file(path).map(drop)
             }
+            Self::Merged(both) => both.features.check().and_then(|()| Self::File(both.outcomes.clone()).check()),
             _ => Ok(()), // a pipe can be opened only once
+        }
+    }
+
+    /// The files that it reads.
+    pub fn files(&self) -> Vec<&Path> {
+        match self {
+            Self::File(path) => vec![path],
+            Self::Merged(both) => [both.features.files(), vec![&both.outcomes]].concat(),
+            Self::Stdin | Self::Socket(_) | Self::Synthetic { .. } => Vec::new(),
         }
     }
 
@@ -109,6 +124,7 @@ impl Input {
     pub fn size(&self) -> Option<u64> {
         match self {
             Self::File(path) => std::fs::metadata(path).ok().filter(|m| m.is_file()).map(|m| m.len()),
+            Self::Merged(both) => Some(both.features.size()? + Self::File(both.outcomes.clone()).size()?),
             _ => None,
         }
     }
@@ -400,6 +416,7 @@ impl Current {
 fn open_text(input: &Input) -> Result<Text> {
     match input {
         Input::File(path) => open::file(path),
+        Input::Merged(both) => Ok(Text::Stream(Box::new(Merged::open(both)?))),
         Input::Socket(_) => Err(Error::usage(format!(
             "nothing has been sent to {} yet that could be looked at: name a file with such lines instead of --listen",
             input.name()

@@ -217,7 +217,9 @@ mod tests {
     use super::super::{Eager, Source};
     use super::*;
     use crate::record::Position;
+    use crate::source::merged::Merging;
     use crate::source::synthetic::Generator;
+    use crate::timestamp::Form;
     use std::io::Write;
     use std::path::Path;
 
@@ -270,6 +272,30 @@ mod tests {
         let inputs = ["a.csv", "b.csv.gz", "c.csv.zst"].map(|name| written(&folder.path().join(name), &text()));
         check_every_place(&inputs);
         check_every_place(&inputs[1..]);
+    }
+
+    #[test]
+    fn features_with_outcomes_go_on_behind_every_chunk() {
+        let folder = tempfile::tempdir().unwrap();
+        let line = |k: i32| format!("{k},{},{}\n", k / 2, if k % 3 == 0 { "" } else { "1" }).into_bytes();
+        let text = |rows| [b"id,t,y\n".to_vec(), (0..rows).flat_map(line).collect()].concat();
+        let features = written(&folder.path().join("a.csv"), &text(3000));
+        written(&folder.path().join("b.csv.gz"), &text(4000));
+        let merging = Merging {
+            features,
+            outcomes: folder.path().join("b.csv.gz"),
+            format: Format::Csv,
+            columns: None,
+            id: "id".into(),
+            time: "t".into(),
+            form: Form::Since1970(1),
+            label: "y".into(),
+        };
+        check_every_place(&[Input::Merged(Box::new(merging.clone()))]);
+        let merged = Input::Merged(Box::new(merging));
+        let position = Position { places: vec![all(Source::new(vec![merged.clone()], READING))[2].0] };
+        written(&folder.path().join("b.csv.gz"), &text(10));
+        assert!(refusal(&merged, &position).contains("a.csv with"));
     }
 
     #[test]

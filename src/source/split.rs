@@ -17,6 +17,37 @@ enum State {
     QuoteInQuoted,
 }
 
+impl State {
+    /// What is known behind one more byte; `None` where it ends the record.
+    fn behind(self, byte: u8, delimiter: u8) -> Option<Self> {
+        Some(match (self, byte) {
+            (Self::Quoted, b'"') => Self::QuoteInQuoted,
+            (Self::Quoted, _) => Self::Quoted,
+            (Self::QuoteInQuoted, b'"') => Self::Quoted,
+            (Self::FieldStart, b'"') => Self::Quoted,
+            (_, b'\n') => return None,
+            (_, byte) if byte == delimiter => Self::FieldStart,
+            _ => Self::Field,
+        })
+    }
+}
+
+/// Length of the first record of `text` with its line end; `None` where it goes on behind the text.
+pub(super) fn first(text: &[u8], delimiter: u8) -> Option<usize> {
+    let line = memchr::memchr(b'\n', text)? + 1;
+    if memchr::memchr(b'"', &text[..line]).is_none() {
+        return Some(line);
+    }
+    let mut state = State::FieldStart;
+    for (at, &byte) in text.iter().enumerate() {
+        match state.behind(byte, delimiter) {
+            None => return Some(at + 1),
+            Some(next) => state = next,
+        }
+    }
+    None
+}
+
 /// Finds the last record end. A quote opens a quoted field only where the field starts; inside, two quotes are one.
 ///
 /// ```
@@ -27,17 +58,9 @@ pub fn boundary(text: &[u8], delimiter: u8) -> Boundary {
     let mut state = State::FieldStart;
     let mut complete = 0;
     for (at, &byte) in text.iter().enumerate() {
-        state = match (state, byte) {
-            (State::Quoted, b'"') => State::QuoteInQuoted,
-            (State::Quoted, _) => State::Quoted,
-            (State::QuoteInQuoted, b'"') => State::Quoted,
-            (State::FieldStart, b'"') => State::Quoted,
-            (_, b'\n') => {
-                complete = at + 1;
-                State::FieldStart
-            }
-            (_, byte) if byte == delimiter => State::FieldStart,
-            _ => State::Field,
+        (state, complete) = match state.behind(byte, delimiter) {
+            None => (State::FieldStart, at + 1),
+            Some(state) => (state, complete),
         };
     }
     Boundary { complete, in_quotes: state == State::Quoted }
@@ -70,6 +93,15 @@ mod tests {
         #[test]
         fn records_end_where_the_slow_parser_ends_them(text in "[ab,\"\n]{0,80}") {
             prop_assert_eq!(boundary(text.as_bytes(), b',').complete, oracle(text.as_bytes()));
+        }
+
+        #[test]
+        fn records_taken_one_by_one_end_where_the_last_one_ends(text in "[ab,\"\n]{0,80}") {
+            let mut rest = text.as_bytes();
+            while let Some(len) = first(rest, b',') {
+                rest = &rest[len..];
+            }
+            prop_assert_eq!(text.len() - rest.len(), boundary(text.as_bytes(), b',').complete);
         }
     }
 }

@@ -90,8 +90,8 @@ fn check_inputs(inputs: &[Input]) -> Result<()> {
         match input {
             Input::Stdin => return refused("standard input".into()),
             Input::Socket(_) => return refused(input.name()),
-            Input::File(_) if input.size().is_none() => return refused(input.name()),
-            Input::File(_) | Input::Synthetic { .. } => {}
+            Input::File(_) | Input::Merged(_) if input.size().is_none() => return refused(input.name()),
+            Input::File(_) | Input::Merged(_) | Input::Synthetic { .. } => {}
         }
     }
     Ok(())
