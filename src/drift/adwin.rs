@@ -1,7 +1,7 @@
 //! ADWIN (Bifet and Gavalda 2007): takes numbers from 0 to 1, keeps a window of them that is cut where its two parts
 //! differ in mean by more than chance allows, and gives both means then.
 //!
-//! The window is an exponential histogram: of each size 1, 2, 4, ... at most [`MOST`] buckets, so that a window of any
+//! The window is an exponential histogram: of each size 1, 2, 4, ... at most `MOST` buckets, so that a window of any
 //! length takes little room; only where buckets meet can it be cut. Looked at every [`CLOCK`] numbers.
 
 use super::Change;

@@ -15,7 +15,7 @@ use crate::snapshot::{Restoring, Saving, Snapshot};
 pub struct MicroBatch {
     /// Number of examples.
     pub rows: usize,
-    /// `rows` x [`stride`] standardised numbers; missing and padding are 0.
+    /// `rows` x [`super::stride`] standardised numbers; missing and padding are 0.
     pub dense: Vec<f32>,
     /// `rows + 1` offsets into `hash` and `value`, the first 0.
     pub row_start: Vec<u32>,

@@ -226,7 +226,7 @@ mod tests {
             encode(&batch(), at, 0.0, &[], &mut bytes);
             *size = bytes.len() - size_of::<Head>();
         }
-        assert_eq!(sizes, [4 * (4 + 1), 4 * (2 + 2 + 2)]); // the -0 is one that is kept
+        assert_eq!(sizes, [4 * (1 + 4 + 1), 4 * (1 + 2 + 2 + 2)]); // a segment each; the -0 is one that is kept
     }
 
     #[test]

@@ -130,14 +130,7 @@ pub(super) fn prepare_on(
     };
     let (model, scaler) = match saved {
         Some(saved) => reordered(saved, &schema),
-        None => {
-            let (model, scaler) = fresh(&plan.settings, &schema);
-            let model = match plan.prior {
-                Some(share) => model.with_prior(share),
-                None => model,
-            };
-            (model, scaler)
-        }
+        None => expecting(plan.prior, fresh(&plan.settings, &schema)),
     };
     let settings = Settings { frozen, ..settings_of(&plan.settings, &model) };
     let first_version = model.updates;
@@ -221,6 +214,14 @@ fn telling_apart(batcher: Batcher, plan: &Plan, schema: &Schema) -> Result<Batch
     }
     let columns = schema.segments.iter().map(|segment| segment.column.clone()).collect();
     Ok(batcher.telling_apart(Segments::new(columns, windows.most), windows.need_time() || tells_time))
+}
+
+/// A new model that starts from this share of positives.
+fn expecting(prior: Option<f64>, (model, scaler): (Model, Scaler)) -> (Model, Scaler) {
+    match prior {
+        Some(share) => (model.with_prior(share), scaler),
+        None => (model, scaler),
+    }
 }
 
 fn fresh(settings: &Settings, schema: &Schema) -> (Model, Scaler) {

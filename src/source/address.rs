@@ -67,7 +67,7 @@ pub enum Listener {
     Unix(UnixListener, PathBuf),
 }
 
-/// What a connection sends; a read that brings nothing for [`LOOK`] says so by an error of its own.
+/// What a connection sends; a read that brings nothing for `LOOK` says so by an error of its own.
 pub type Connection = Box<dyn Read + Send>;
 
 /// How long a read from a connection lasts at most.

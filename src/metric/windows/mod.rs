@@ -5,7 +5,7 @@
 //! time is over once the watermark has passed its end and the horizon behind it; whatever comes for it then is counted
 //! as late, and in the run's own figures. All is decided record by record, so that neither micro-batches nor chunks show.
 //! Segments are numbers here; what they are called is known to [`crate::batcher`]. No I/O and no clock. Siblings:
-//! [`line`] (a window as it is told), `state` (what a checkpoint holds).
+//! [`mod@line`] (a window as it is told), `state` (what a checkpoint holds).
 
 pub mod line;
 mod state;
