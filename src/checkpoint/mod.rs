@@ -17,7 +17,12 @@
 //! | `quantiles` | where asked for: by column `count`, `levels`; by level `len`, `second`; of all of them `values` |
 //! | `windows` | where asked for: by section `N.keys` (hash, latest record, clock), `N.lengths`, `N.buckets`, `N.label_lengths`, `N.label_buckets`, `N.distinct`, `N.totals` |
 //! | `labels` | `settled`: how negatives are written, the first record that told it, the first 1 |
-//! | `micro_batch` | the records that wait: `rows`, `dense`, `row_start`, `hash`, `value`, `label`, `weight`, `record`, `id`, `id_end` |
+//! | `micro_batch` | the records that wait: `rows`, `dense`, `row_start`, `hash`, `value`, `label`, `weight`, `record`, `id`, `id_end`; where asked for `time`, `segment`, and `stage`, `truth`, `open` (labels that come late) |
+//! | `event_clock` | where event times are read: `times` (bound, earliest, latest, the most by which one was late), `counts` |
+//! | `reorder` | where records are put in order: of those that are held the fields of their rows, `record`, `bytes`; `hurried` |
+//! | `late_labels` | where labels come late: `now`, `counts` of what was waited for; behind it `open_rows`, or `joining` with `join` and `join_keys` |
+//! | `open_rows` | rows whose labels are not known yet, spilled ones too: bytes as `src/join/row.rs` writes them, with when they are due |
+//! | `scoring` | where outcomes are joined: `first`, `logits` of impressions that are not scored yet |
 //! | `model` | `shape`, `steps`, `bias`, `dense_a`, `dense_b`; of the table only what has been touched: `table`, `touched` (a bit each) |
 //! | `metrics` | `total.*`, `since_last.*`, `auc` with `auc_bins` (bins in use), `last` |
 //! | `explosion` | `window`, `sums`, `found`, `found_log_loss` |
@@ -25,7 +30,7 @@
 //! | `dictionary`, `traffic` | `kept`; names met most: `records`, and by name `name`, `name_end`, `hash`, `count`, `error`, `space` in `namespace` |
 //! | `distinct` | features of a part of the slots: `level` (behind the bits of a hash), by feature `hash`, `space` in `namespace` |
 //! | `segments` | where asked for: `columns`, `counts` (values told apart, values that were not), by value `met`, column in `of` |
-//! | `windows` | where asked for: `counts`, `times`, `kinds`, by open window `open`, its `segments`; `totals`; of all of them `cells.*` |
+//! | `metric_windows` | where asked for: `counts`, `times`, `kinds`, by open window `open`, its `segments`; `totals`; of all of them `cells.*` |
 //! | `drift`, `adwin`, `page_hinkley` | where asked for: `counts`, `alarms` and their `means`; what each detector remembers |
 //! | `step` | while the learning rate is raised: `factor`, `left` |
 //! | `trial`, `trial_model` | while a second learner is tried: `labelled`, `losses`; its model, as `model` |

@@ -9,7 +9,7 @@ use crate::metric::cell::{self, Cell};
 use crate::snapshot::{Restoring, Saving, Snapshot};
 
 impl Snapshot for Windowed {
-    const PART: &'static str = "windows";
+    const PART: &'static str = "metric_windows";
 
     fn save(&self, to: &mut Saving<'_>) {
         let Self { horizon, kinds, totals, latest, counts, predicted, bytes: _ } = self;
