@@ -1,5 +1,6 @@
 //! `[drift]`, checked: takes its options, gives what looks for drift and what is done about it.
 
+use super::event_time::{EventTime, Labels};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
@@ -110,6 +111,13 @@ pub(super) fn of(options: &Options, optimizer: Optimizer) -> Result<Option<Spec>
     if actions.are_any() && options.learner.passes.is_some_and(|passes| passes > 1) {
         return Err(Error::usage(
             "the actions of [drift] do not go with --passes: what is learned again has no drift to be found; leave one out",
+        ));
+    }
+    let comes_late = EventTime::of(options)?.is_some_and(|event_time| event_time.labels != Labels::AtOnce);
+    if actions.shadow.is_some() && comes_late {
+        return Err(Error::usage(
+            "a shadow does not go with labels that come late: the two learners would be scored at different times; take \
+             reset-rates or raise-step",
         ));
     }
     Ok(Some(Spec { detectors, clip, actions }))
