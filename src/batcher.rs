@@ -349,7 +349,7 @@ impl Snapshot for Batcher {
             learns_scales: _,
             online,
             windows,
-            labels_come_late: _,
+            labels_come_late,
             passed: _,
             rows: _,
             segments,
@@ -362,6 +362,7 @@ impl Snapshot for Batcher {
         segments.iter_mut().try_for_each(|segments| from.restore(segments))?;
         from.restore(labels)?;
         from.restore(filling)?;
+        from.check("filling", filling.stage.is_empty() || *labels_come_late)?;
         let fits = filling.rows < *size && filling.dense.len() == filling.rows * *stride;
         from.check("filling", fits && (filling.rows == 0 || filling.time.is_empty() != *carries_time))?;
         from.check("filling", (filling.rows == 0) || filling.segment.is_empty() != segments.is_some())

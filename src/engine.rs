@@ -314,6 +314,11 @@ impl Engine {
         self.batcher.waiting() + self.held()
     }
 
+    /// Records in the micro-batch that is being filled.
+    pub fn filling(&self) -> usize {
+        self.batcher.waiting()
+    }
+
     /// Records that wait for the watermark.
     pub fn held(&self) -> usize {
         self.arrivals.as_ref().map_or(0, Arrivals::held)

@@ -211,7 +211,7 @@ fn labels_that_come_late_and_windows_go_on_as_if_they_had_never_been_killed() {
     let job = "[[feature]]\nkind = 'window'\nkey = ['user']\nover = ['10m', '1h']\nmake = ['count', 'rate']\n\
                [[feature]]\nkind = 'window'\nkey = ['site']\nover = ['10m']\ncolumn = 'price'\n\
                make = ['mean', 'distinct']\n[event-time]\nout-of-order = '1m'\nlabel-delay = '10m'\nopen-memory = '200K'\n\
-               [drift]\ndrift = ['page-hinkley']\nactions = [{ raise-step = { factor = 2, records = 5000 } }]\n";
+               [drift]\ndrift = ['page-hinkley']\n";
     let prepare = |folder: &Folder, text: &str| {
         folder.file("job.toml", job);
         folder.file("mixed.csv", out_of_order(text));

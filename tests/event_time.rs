@@ -381,6 +381,8 @@ fn what_cannot_be_is_refused_with_what_to_write() {
     ] {
         folder.run(&format!("train in.csv {options}")).refused(&[words]);
     }
+    folder.file("job.toml", "[drift]\ndrift = ['adwin']\nactions = [{ shadow = { records = 100 } }]\n");
+    folder.run(&format!("train job.toml in.csv {SGD} --label-delay 1h")).refused(&["[drift]", "late"]);
     folder
         .run("sweep in.csv --label y --time t --label-delay 1h --grid learning-rate=0.1,0.2 --quiet")
         .refused(&["--label-delay"]);

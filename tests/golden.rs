@@ -186,6 +186,6 @@ fn spelled(records: &Records, row: usize) -> Vec<String> {
 fn columns_of(records: &Records, schema: &Schema, row: usize) -> Vec<String> {
     let columns: Vec<_> = schema.of(Role::Categorical).collect();
     let spans = &records.text[row * columns.len()..(row + 1) * columns.len()];
-    let filled = columns.iter().zip(spans).filter(|(_, span)| span.len > 0);
+    let filled = columns.iter().zip(spans).filter(|(column, span)| span.len > 0 && !schema.is_replaced(column));
     filled.map(|(column, &span)| format!("{}={} ", column.name, of(records, span))).collect()
 }

@@ -365,3 +365,14 @@ fn a_run_that_waits_for_its_first_record_ends_by_a_signal() {
     let said = run.err.lock().unwrap().join("\n");
     assert!(said.contains("tidemill: stopped"), "{said}");
 }
+
+#[test]
+fn records_that_are_held_for_their_order_leave_once_input_is_silent() {
+    let folder = Folder::new();
+    let columns = "--columns t,n,x,y --time t --id n --numeric x --label y --out-of-order 200ms";
+    let mut run = start(&folder, &format!("train - {columns} --max-delay 1ms --predictions -"));
+    run.send("1700000001.00,a,1,0\n1700000000.95,b,2,1\n1700000000.90,c,3,0\n");
+    run.has_printed(1 + 3); // nothing comes behind them that would move the watermark past the last ones
+    let out = run.end();
+    assert_eq!(column(&out.join("\n"), "n"), ["c", "b", "a"]);
+}

@@ -114,10 +114,10 @@ pub(super) fn of(options: &Options, optimizer: Optimizer) -> Result<Option<Spec>
         ));
     }
     let comes_late = EventTime::of(options)?.is_some_and(|event_time| event_time.labels != Labels::AtOnce);
-    if actions.shadow.is_some() && comes_late {
+    if actions.are_any() && comes_late {
         return Err(Error::usage(
-            "a shadow does not go with labels that come late: the two learners would be scored at different times; take \
-             reset-rates or raise-step",
+            "the actions of [drift] do not go with labels that come late: losses are counted where records arrive, and would \
+             tell of labels that are not known yet; leave the actions out, alarms are told all the same",
         ));
     }
     Ok(Some(Spec { detectors, clip, actions }))

@@ -3,6 +3,7 @@
 use super::options::{AtTimeout, EventTimeOptions, LateRecords, Order};
 use super::{Options, quantity};
 use crate::error::{Error, Result};
+use crate::schema::Step;
 
 /// Bytes of memory for records whose labels are not known yet, unless another size is named.
 const DEFAULT_MEMORY: &str = "1G";
@@ -113,7 +114,7 @@ fn labels(options: &Options) -> Result<Labels> {
         return match (label_time, delay) {
             (Some(_), delay) => Ok(Labels::AtTheirTime(delay)),
             (None, Some(delay)) => Ok(Labels::After(delay)),
-            (None, None) if open_memory.is_some() => Err(Error::usage(
+            (None, None) if open_memory.is_some() && options.event_time.out_of_order.is_none() => Err(Error::usage(
                 "--open-memory is for records whose labels come late: add --label-delay 1d or --join-timeout 1h",
             )),
             (None, None) => Ok(Labels::AtOnce),
@@ -124,6 +125,12 @@ fn labels(options: &Options) -> Result<Labels> {
             "--join-timeout needs the column by which records and outcomes are joined: --id COLUMN",
         ));
     }
+    if let Some(name) = options.transform.iter().find_map(harmful) {
+        return Err(Error::usage(format!(
+            "{name} does not go with --join-timeout: it would take outcomes, which have no features, for records that are \
+             to be left out; prepare the input before, or leave it out"
+        )));
+    }
     let at_timeout = at_timeout.unwrap_or_default();
     let corrections = time("--corrections", corrections)?;
     if corrections.is_some() && at_timeout == AtTimeout::Unlabelled {
@@ -132,6 +139,16 @@ fn labels(options: &Options) -> Result<Labels> {
         ));
     }
     Ok(Labels::Joined { timeout, at_timeout, corrections })
+}
+
+/// What a transform is called that leaves records out.
+fn harmful(step: &Step) -> Option<&'static str> {
+    match step {
+        Step::Filter(_) => Some("filter"),
+        Step::Sample(_) => Some("sample"),
+        Step::Deduplicate(_) => Some("deduplicate"),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -180,6 +197,10 @@ mod tests {
             ("[source]\nid = 'i'\n[event-time]\njoin-timeout = '1h'\nlabel-delay = '1h'", "keep one"),
             ("[event-time]\ncorrections = '1h'", "--join-timeout"),
             ("[event-time]\nopen-memory = '1G'", "--label-delay"),
+            (
+                "[[transform]]\nfilter = 'x > 1'\n[source]\nid = 'i'\n[event-time]\njoin-timeout = '1h'",
+                "filter does not go",
+            ),
             (
                 "[source]\nid = 'i'\n[event-time]\njoin-timeout = '1h'\ncorrections = '1h'\nat-timeout = 'unlabelled'",
                 "unlabelled",

@@ -64,8 +64,13 @@ impl Live {
     }
 }
 
+/// The longest time that a micro-batch may be told to wait.
+const LONGEST: Duration = Duration::from_secs(7 * 86_400);
+
 fn max_delay(text: &str) -> Result<Duration> {
-    time(text).ok_or_else(|| Error::usage(format!("--max-delay {text}: write a time like 1ms, 50ms or 1s")))
+    time(text)
+        .filter(|delay| *delay <= LONGEST)
+        .ok_or_else(|| Error::usage(format!("--max-delay {text}: write a time like 1ms, 50ms or 1s")))
 }
 
 /// Only a plain text file can be read on where it was left.

@@ -105,13 +105,7 @@ impl LateLabels {
 
     fn finish(&mut self, engine: &mut Engine, sink: &mut dyn Sink) -> Result<()> {
         match &mut self.when {
-            When::Due(waiting) => {
-                let rows = waiting.rows.len();
-                waiting.learn_due(i64::MAX, engine, sink)?;
-                waiting.counts.at_end += rows;
-                waiting.counts.learned -= rows; // they were counted as these a moment ago
-                Ok(())
-            }
+            When::Due(waiting) => waiting.learn_rest(self.now, engine, sink),
             When::Joined(joining) => joining.finish(engine, sink),
         }
     }
@@ -163,7 +157,7 @@ impl Waiting {
             && let Some((due, sequence)) = self.rows.next_due(i64::MAX)
         {
             self.counts.hurried += 1;
-            self.learn(due, sequence, engine, sink)?;
+            self.learn((due.min(now), sequence), engine, sink)?;
         }
         Ok(())
     }
@@ -178,17 +172,27 @@ impl Waiting {
     /// Has the rows learned whose labels are known by now.
     fn learn_due(&mut self, now: i64, engine: &mut Engine, sink: &mut dyn Sink) -> Result<()> {
         while let Some((due, sequence)) = self.rows.next_due(now) {
-            self.learn(due, sequence, engine, sink)?;
+            self.counts.learned += 1;
+            self.learn((due, sequence), engine, sink)?;
         }
         Ok(())
     }
 
-    fn learn(&mut self, due: i64, sequence: u64, engine: &mut Engine, sink: &mut dyn Sink) -> Result<()> {
+    /// Has the rest learned: the clock stands still, so that windows of keys are told nothing of a time that has not come.
+    fn learn_rest(&mut self, now: i64, engine: &mut Engine, sink: &mut dyn Sink) -> Result<()> {
+        while let Some((due, sequence)) = self.rows.next_due(i64::MAX) {
+            self.counts.at_end += 1;
+            self.learn((due.min(now), sequence), engine, sink)?;
+        }
+        Ok(())
+    }
+
+    /// Has a row learned whose label is taken to be known at `known`.
+    fn learn(&mut self, (known, sequence): (i64, u64), engine: &mut Engine, sink: &mut dyn Sink) -> Result<()> {
         self.rows.take(sequence, &mut self.row)?;
-        self.counts.learned += 1;
         let OpenRow { label, weight, ref keys, .. } = self.row;
         engine.batcher.put(&self.row, label, Stage::Learned);
-        engine.batcher.known(keys, due, label, weight);
+        engine.batcher.known(keys, known, label, weight);
         engine.learn_if_full(sink)
     }
 }

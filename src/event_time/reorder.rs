@@ -12,6 +12,9 @@ use crate::error::Result;
 use crate::examples::{Examples, LabelToken};
 use crate::snapshot::{Restoring, Saving, Snapshot};
 
+/// Most bytes of rows, whatever is asked for: places in them are 32-bit numbers, and half of the rows may be given ones.
+const MOST: u64 = 1 << 30;
+
 /// Rows that wait for the watermark.
 #[derive(Debug, Default)]
 pub struct Reorder {
@@ -44,7 +47,7 @@ pub struct Released {
 impl Reorder {
     /// Holds nothing yet, and never more than about so many bytes.
     pub fn new(memory: u64) -> Self {
-        Self { memory: usize::try_from(memory).unwrap_or(usize::MAX), ..Self::default() }
+        Self { memory: memory.min(MOST) as usize, ..Self::default() }
     }
 
     /// Rows that are held.
@@ -54,6 +57,9 @@ impl Reorder {
 
     /// Holds a row back, the record of this number in the run.
     pub fn hold(&mut self, examples: &Examples, row: usize, record: u64) {
+        if self.rows.row_start.is_empty() {
+            self.rows.row_start.push(0); // or the first row would count more than others
+        }
         let (place, before) = (self.rows.rows as u32, self.rows.row_bytes());
         self.rows.push_row(examples, row, 0);
         let bytes = self.rows.row_bytes() - before;

@@ -129,7 +129,8 @@ impl OpenRow {
     /// ```
     /// use tidemill::examples::{MicroBatch, Stage};
     /// use tidemill::join::OpenRow;
-    /// let row = OpenRow { sequence: 7, record: 3, dense: vec![1.5; 16], ..OpenRow::default() };
+    /// let mut row = OpenRow::default();
+    /// (row.sequence, row.record, row.dense) = (7, 3, vec![1.5; 16]);
     /// let mut batch = MicroBatch::default();
     /// batch.clear();
     /// row.push_to(&mut batch, 1.0, Stage::Learned);

@@ -104,7 +104,9 @@ pub(super) fn run(plan: &Plan, ready: Ready<'_>, engine: &mut Engine, stop: &Sto
     let settled = Instant::now();
     let stop = stop.clone();
     let delay = plan.live.max_delay.map(Delay::new);
-    let sequencer = Sequencer { done, free_examples, engine, sink, checkpoints, stop, watch, is_live, settled, delay };
+    let last_read = settled;
+    let sequencer =
+        Sequencer { done, free_examples, engine, sink, checkpoints, stop, watch, is_live, settled, last_read, delay };
     let reading = in_background(move || reader.run());
     let ingesting: Vec<_> =
         (0..plan.threads).map(|_| ingest.clone()).map(|ingest| in_background(move || ingest.run())).collect();

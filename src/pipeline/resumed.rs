@@ -115,6 +115,7 @@ fn check_same_job(plan: &Plan, found: &Found) -> Result<()> {
     let outputs = [
         ("--predictions", header.predictions.is_some(), plan.outputs.predictions.is_some()),
         ("--metrics", header.metrics.is_some(), plan.outputs.metrics.is_some()),
+        ("--side", header.side.is_some(), plan.outputs.side.is_some()),
         ("--alerts", header.alerts.is_some(), plan.outputs.alerts.is_some()),
         ("--rejected", header.rejected.is_some(), plan.outputs.rejected.is_some()),
     ];

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::Outcome;
 use super::start::Saved;
-use crate::config::{DEFAULT_BATCH, LearnerOptions, Options, Plan, SourceOptions};
+use crate::config::{DEFAULT_BATCH, EventTimeOptions, LearnerOptions, Options, Plan, SourceOptions};
 use crate::encoder::label::LabelRule;
 use crate::error::{Error, Result};
 use crate::learner::Update;
@@ -43,8 +43,9 @@ fn learned_by(options: &Options) -> Options {
         replay_file: None,
         ..options.learner.clone()
     };
+    let event_time = EventTimeOptions { outcomes: None, open_memory: None, ..options.event_time.clone() };
     let (transform, feature, drift) = (options.transform.clone(), options.feature.clone(), options.drift.clone());
-    Options { source, transform, feature, learner, drift, ..Options::default() }
+    Options { source, transform, feature, event_time, learner, drift, ..Options::default() }
 }
 
 /// The job that a model file was learned by.

@@ -56,6 +56,8 @@ pub(super) struct Sequencer<'e, 'w> {
     pub is_live: bool,
     /// When everything under way was last waited for.
     pub settled: Instant,
+    /// When the last records were read.
+    pub last_read: Instant,
     /// How long records may wait, where that is not until their micro-batch is full.
     pub delay: Option<Delay>,
 }
@@ -121,6 +123,7 @@ impl Sequencer<'_, '_> {
                     self.engine.settle(&mut self.sink)?;
                     self.delay.iter_mut().for_each(Delay::settled);
                     is_settled = true;
+                    self.release_what_is_held()?;
                     self.look_at_the_clock()?;
                 }
                 Err(RecvTimeoutError::Disconnected) => {
@@ -148,6 +151,18 @@ impl Sequencer<'_, '_> {
         }
     }
 
+    /// Takes records that wait for the watermark where input has been silent for as long as they may be out of order: an idle
+    /// input holds nothing back.
+    fn release_what_is_held(&mut self) -> Result<()> {
+        let bound = self.delay.as_ref().and_then(|_| self.engine.event_time()).map(|status| status.clock.bound());
+        let Some(bound) = bound.filter(|_| self.engine.held() > 0) else { return Ok(()) };
+        if self.last_read.elapsed() < Duration::from_micros(bound.unsigned_abs()) {
+            return Ok(());
+        }
+        self.engine.release(&mut self.sink)?;
+        self.engine.close(&mut self.sink)
+    }
+
     /// Feeds the engine what is next, as far as it is there; gives the error of an input in its place.
     fn push(&mut self, waiting: &mut Waiting) -> Result<Option<Error>> {
         while let Some(done) = waiting.chunks.remove(&waiting.next) {
@@ -155,10 +170,11 @@ impl Sequencer<'_, '_> {
                 Ok(examples) => examples,
                 Err(error) => return Ok(Some(error)),
             };
-            let before = self.engine.waiting();
+            let before = self.engine.filling();
             self.engine.push(&examples, &mut self.sink)?;
             if let Some(delay) = &mut self.delay {
-                delay.pushed(done.read, before, self.engine.waiting());
+                delay.pushed(done.read, before, self.engine.filling());
+                self.last_read = done.read;
                 self.keep_in_time()?;
             }
             if self.is_live && self.settled.elapsed() > LATENCY {

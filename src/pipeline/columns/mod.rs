@@ -277,7 +277,10 @@ fn with_missing(mut names: Vec<String>, model: &Schema) -> Vec<String> {
 fn check_fit(model: &Schema, schema: &Schema, input: &str, frozen: bool) -> Result<()> {
     let features = model.of(Role::Numeric).chain(model.of(Role::Categorical));
     let needs_time = !frozen || model.windows().next().is_some();
-    let is_needed = |column: &&Column| needs_time || model.time.as_ref() != Some(&column.name);
+    // When a label becomes known is nothing to predict by.
+    let is_label_time = |column: &&Column| frozen && model.label_time.as_ref() == Some(&column.name);
+    let is_needed =
+        |column: &&Column| !is_label_time(column) && (needs_time || model.time.as_ref() != Some(&column.name));
     let lacks = |column: &&Column| is_needed(column) && !schema.columns.contains(column);
     let missing: Vec<_> = features.filter(lacks).map(|column| column.name.as_str()).collect();
     if missing.is_empty() {
