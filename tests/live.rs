@@ -254,6 +254,38 @@ fn a_rotated_file_is_read_to_its_end_and_then_the_new_one() {
 }
 
 #[test]
+fn a_file_that_came_and_went_between_two_looks_is_read_too() {
+    let folder = Folder::new();
+    folder.file("log.csv", HEADER.to_owned() + &rows(0..10));
+    let run = start(&folder, &format!("train log.csv --follow {COLUMNS} --batch 1 --predictions p.csv"));
+    until("the first file", || lines(&folder, "p.csv") == 1 + 10);
+    std::fs::rename(folder.path("log.csv"), folder.path("log.csv.2")).unwrap();
+    folder.file("log.csv.1", HEADER.to_owned() + &rows(10..20));
+    folder.file("log.csv", HEADER.to_owned() + &rows(20..30));
+    until("all three files", || lines(&folder, "p.csv") == 1 + 30);
+    // And where the one that was being read has been packed.
+    std::fs::remove_file(folder.path("log.csv")).unwrap();
+    folder.file("log.csv.3", HEADER.to_owned() + &rows(30..35));
+    folder.file("log.csv", HEADER.to_owned() + &rows(35..40));
+    until("all five files", || lines(&folder, "p.csv") == 1 + 40);
+    run.stop();
+    assert!(folder.bytes("p.csv") == of_file(&folder, &(HEADER.to_owned() + &rows(0..40)), "--batch 1"));
+}
+
+#[test]
+fn a_rotated_file_with_its_columns_in_another_order_is_told() {
+    let folder = Folder::new();
+    folder.file("log.csv", HEADER.to_owned() + &rows(0..10));
+    let mut run = start(&folder, &format!("train log.csv --follow {COLUMNS} --batch 1 --predictions p.csv"));
+    until("the first file", || lines(&folder, "p.csv") == 1 + 10);
+    std::fs::rename(folder.path("log.csv"), folder.path("log.csv.1")).unwrap();
+    folder.file("log.csv", "y,n,x,k\n1,10,0.5,k\n");
+    until("the end", || run.child.try_wait().unwrap().is_some());
+    let said = run.err.lock().unwrap().join("\n");
+    assert!(said.contains("has another header than the first one"), "{said}");
+}
+
+#[test]
 fn a_resumed_run_finds_the_file_that_was_rotated_away() {
     let folder = Folder::new();
     folder.file("log.csv", HEADER.to_owned() + &rows(0..10));
@@ -310,7 +342,11 @@ fn connections_come_together_as_one_stream_of_whole_lines() {
     until("a last line without its end", || lines(&folder, "p.csv") == 1 + 17);
     first.write_all(&rows(6..7).into_bytes()).unwrap();
     until("a line behind it", || lines(&folder, "p.csv") == 1 + 18);
+    let mut swapped = TcpStream::connect(&address).unwrap();
+    swapped.write_all(b"y,n,x,k\n1,7,0.5,k\n").unwrap();
+    until("the end of a connection with other columns", || matches!(swapped.read(&mut [0]), Ok(0) | Err(_)));
     let said = run.stop();
+    assert!(said.contains("1 connection closed: what came first was no header line"), "{said}");
     drop(quiet); // open until here
     assert!(said.contains("stopped by request behind record 18"), "{said}");
     let ids = column(&folder.text("p.csv"), "n");

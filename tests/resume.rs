@@ -257,6 +257,8 @@ fn another_job_is_refused_with_what_differs() {
         ("--optimizer ftrl", "--optimizer was \"adagrad\" and is \"ftrl\""),
         ("--categorical hour", "--categorical was not given"),
         ("--rejected r.jsonl", "it was made without --rejected"),
+        ("--segment hour", "--segment was not given and is [\"hour\"]"),
+        ("--metrics m.csv --metrics-every 500", "--metrics-every was not given and is [\"500\"]"),
     ] {
         folder.run(&line(more)).refused(&["belongs to another job", said, "empty --checkpoint folder"]);
     }

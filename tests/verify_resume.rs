@@ -109,6 +109,19 @@ fn a_model_that_is_trained_on_in_its_place_stays_as_it_was() {
 }
 
 #[test]
+fn what_a_job_tells_of_windows_and_leaves_out_is_verified_too() {
+    let folder = Folder::new();
+    let row = |n: u64| format!("{},{},{},s{}\n", 1_700_000_000 + 10 * (n ^ (n % 7 * 16)), n % 3 / 2, n % 11, n % 3);
+    folder.file("events.csv", "time,y,x,site\n".to_owned() + &(0..40_000).map(row).collect::<String>());
+    let event_time = "--time time --out-of-order 1m --late side --side left.jsonl --label-delay 1h";
+    let windows = "--segment site --metrics-every 1h,1000 --metrics m.jsonl";
+    let line = format!("verify-resume events.csv --label y --device cpu --kills 2 {event_time} {windows}");
+    let ended = folder.run(&line).fine();
+    assert!(ended.stderr.contains("verified: 2 of 2 kills"), "{}", ended.stderr);
+    assert!(!folder.has("left.jsonl") && !folder.has("m.jsonl"));
+}
+
+#[test]
 fn standard_input_is_refused_with_what_to_do() {
     let folder = Folder::new();
     let input = stream(Generator::Clicks, 10);

@@ -84,6 +84,9 @@ pub struct Header {
     pub log_loss: Option<f64>,
     /// The options that the weights follow from.
     pub job: Value,
+    /// The options by which metrics are told apart; null in files from before there were any.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub told_apart: Value,
     /// How it is learned.
     pub settings: Settings,
     /// How labels are read.
@@ -299,6 +302,7 @@ pub(crate) mod tests {
             records,
             log_loss: Some(0.5),
             job: serde_json::json!({"learner": {"learning_rate": 0.1}}),
+            told_apart: Value::Null,
             settings,
             label: LabelRule::Inferred,
             schema: Schema {

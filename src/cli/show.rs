@@ -7,7 +7,7 @@ use crate::config::Plan;
 use crate::error::Result;
 use crate::pipeline::passes::LaterPass;
 use crate::pipeline::summary::{roles, times};
-use crate::pipeline::{End, Status};
+use crate::pipeline::{End, Status, summary};
 use crate::report;
 use crate::report::progress::{Progress, Tick};
 use crate::report::verdict::bound_so_far;
@@ -26,11 +26,6 @@ pub(super) fn progress(plan: &Plan, quiet: bool) -> Live {
     Live(Progress::new(quiet, std::io::stderr().is_terminal(), total_bytes(plan)), 1)
 }
 
-/// The same for a sweep, with room for its leaders.
-pub(super) fn progress_of_sweep(plan: &Plan, quiet: bool) -> Live {
-    Live(Progress::with_lines_below(quiet, std::io::stderr().is_terminal(), total_bytes(plan)), 1)
-}
-
 /// Bytes of all inputs, where that says how far a run is.
 fn total_bytes(plan: &Plan) -> Option<u64> {
     let sizes: Option<u64> = plan.inputs.iter().map(|input| input.size()).sum();
@@ -45,7 +40,7 @@ impl Live {
         if let Some(later) = status.later {
             return self.observe_later(later, &status);
         }
-        let Status { counts, metrics, elapsed, later: _, stages, inferred, notes } = status;
+        let Status { counts, metrics, elapsed, later: _, stages, event_time, inferred, notes } = status;
         notes.iter().for_each(|note| self.0.note(note));
         if !inferred.is_empty() {
             self.0.note(&format!("inferred: {}", report::summary::inferred(&roles(inferred))));
@@ -57,8 +52,12 @@ impl Live {
         let since_last = metrics.take_since_last();
         // A run under way knows the time of its engine alone.
         let bound = times(stages).first().map_or_else(String::new, |(name, time)| bound_so_far(name, time));
+        let event_time = event_time.as_ref().map(summary::event_time);
+        let below = event_time.as_ref().and_then(report::told::watermark).map(|text| format!("watermark {text}"));
         let tick = Tick {
             records,
+            below: below.as_deref().unwrap_or_default(),
+            watermark: event_time.as_ref().and_then(|of| of.watermark.as_deref()),
             log_loss: metrics.total.log_loss.mean(),
             since_last: since_last.log_loss.mean(),
             records_per_s: rate(counts.records, elapsed),

@@ -49,7 +49,7 @@ pub(super) fn run(args: SweepArgs) -> Result<()> {
     let quiet = args.verbosity.quiet;
     let sweep = args.checked()?;
 
-    let mut progress = show::progress_of_sweep(&sweep.plan, quiet);
+    let mut progress = show::progress(&sweep.plan, quiet);
     let stop = signals::stop_by_signal();
     let swept = sweep::run(&sweep, &stop, &mut |status, crew| {
         let leaders = || Ok(summary::learners(&sweep, &crew.ranking()?));

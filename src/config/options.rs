@@ -199,11 +199,13 @@ section! {
         /// What a record becomes for which no outcome came in time [default: negative]
         #[arg(long, value_enum, help_heading = "Late labels")]
         at_timeout: AtTimeout,
-        /// How long after its timeout a positive outcome still corrects the record [default: not at all]
+        /// How long after its timeout a positive outcome still corrects the record, in the learner and in the figures of the
+        /// whole run; windows and segments keep the negative [default: not at all]
         #[arg(long, value_name = "TIME", help_heading = "Late labels")]
         corrections: String,
-        /// Memory for records whose labels are not known yet, like 512M or 4G; beyond that they lie in a temporary file
-        /// [default: 1G]
+        /// Memory for records whose labels are not known yet, like 512M or 4G, and as much for those that --out-of-order
+        /// holds. Beyond that records lie in a temporary file; where not even their places fit, the oldest are learned
+        /// early, and counted [default: 1G]
         #[arg(long, value_name = "SIZE", help_heading = "Late labels")]
         open_memory: String,
     }

@@ -1,6 +1,6 @@
 //! Options over those of a saved model: what a run that trains it on does not name is as the model was learned.
 
-use super::{DriftOptions, LearnerOptions, OptimizerName, Options, Plan, SourceOptions};
+use super::{DriftOptions, EventTimeOptions, LearnerOptions, OptimizerName, Options, Plan, SourceOptions};
 use crate::error::{Error, Result};
 
 impl Plan {
@@ -19,7 +19,8 @@ impl Plan {
                  write --hash-bits {hash_bits}, or train a new model without --warm-start"
             )));
         }
-        base.drift = DriftOptions::default(); // that was about the earlier records
+        // Those were about the earlier records.
+        (base.drift, base.event_time) = (DriftOptions::default(), EventTimeOptions::default());
         base.learner = kept(&options.learner, base.learner);
         let learner = options.learner.over(base.learner.clone());
         let positive = options.source.positive.or(base.source.positive.clone());
@@ -55,7 +56,7 @@ mod tests {
     use crate::learner::{Optimizer, Penalty, Update};
 
     const MODEL: &str = "[source]\nlabel = 'y'\npositive = 'yes'\nid = 'key'\n\
-        [learner]\nupdate = 'batch'\nbatch = 64\noptimizer = 'sgd'\nlearning-rate = 0.5\npower-t = 0.5\nl2 = 0.25\n";
+        [event-time]\nlabel-delay = '7d'\n[learner]\nupdate = 'batch'\nbatch = 64\noptimizer = 'sgd'\nlearning-rate = 0.5\npower-t = 0.5\nl2 = 0.25\n";
 
     fn plan(named: &str) -> Result<Plan> {
         let options = Options::parse(&format!("[source]\ninput = ['a.csv']\n{named}")).unwrap();
@@ -73,6 +74,7 @@ mod tests {
             (Penalty { l1: 0.0, l2: 0.25 }, LabelRule::Positive("yes".into()))
         );
         assert_eq!((plan.named().id, plan.job().source.id), (None, Some("key".into())));
+        assert_eq!(plan.job().event_time.label_delay, None);
     }
 
     #[test]

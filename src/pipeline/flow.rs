@@ -103,7 +103,9 @@ pub(super) fn run(plan: &Plan, ready: Ready<'_>, engine: &mut Engine, stop: &Sto
     ingest.encoder = ingest.encoder.leaving_pairs(leaves_pairs);
     let settled = Instant::now();
     let stop = stop.clone();
-    let delay = plan.live.max_delay.map(Delay::new);
+    let mut delay = plan.live.max_delay.map(Delay::new);
+    // What waits in a checkpoint has waited since now, as far as anybody knows.
+    delay.iter_mut().filter(|_| engine.filling() > 0).for_each(|delay| delay.pushed(settled, 0, engine.filling()));
     let last_read = settled;
     let sequencer =
         Sequencer { done, free_examples, engine, sink, checkpoints, stop, watch, is_live, settled, last_read, delay };

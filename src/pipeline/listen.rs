@@ -2,9 +2,11 @@
 //! and in order.
 //!
 //! One thread accepts, and each connection has one that reads; they meet in a channel of few pieces, so that whoever
-//! sends faster than records are learned is held back by the network. A connection that sends nothing holds up nobody.
+//! sends faster than records are learned is held back by the network. A connection that sends nothing holds up nobody. One
+//! whose header names other columns is closed and counted, since its records would be taken for what they are not.
 
 use std::io::{ErrorKind, Read};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -31,20 +33,70 @@ const BUFFER: usize = 64 * 1024;
 pub(super) struct Reception {
     /// Whole lines of one connection a piece.
     pub lines: Receiver<Piece>,
-    /// The header line that is not a record any more, where lines have one.
-    pub header: Option<Arc<Header>>,
+    /// What is known of connections.
+    pub known: Arc<Known>,
 }
 
-/// The names in the header line, once one has sent it.
-pub(super) type Header = Mutex<Option<Vec<String>>>;
+/// What is known of connections together.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// The column that a header has to name, where that has been said.
+    label: Option<String>,
+    /// The names in the header line, once one has sent it.
+    header: Mutex<Option<Vec<String>>>,
+    /// Connections that were closed for their header.
+    refused: AtomicU64,
+    /// Connections that broke off within a line.
+    broken: AtomicU64,
+}
+
+impl Known {
+    /// The header line is known: where a connection sends it, it is no record.
+    pub fn know_header(&self, names: Vec<String>) {
+        *self.header.lock().unwrap_or_else(PoisonError::into_inner) = Some(names);
+    }
+
+    /// What the user should know of how it went.
+    pub fn warnings(&self) -> Vec<String> {
+        let of = |count: &AtomicU64, what: &str| {
+            let count = count.load(Ordering::Relaxed);
+            (count > 0).then(|| format!("{count} {}{what}", if count == 1 { "connection" } else { "connections" }))
+        };
+        let refused = "closed: what came first was no header line with the columns of this run, in their order";
+        let broken = "broke off within a line, which was left out";
+        [of(&self.refused, &format!(" {refused}")), of(&self.broken, &format!(" {broken}"))]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
+    /// What the first line of a connection is, where this header line is known; `None` for one whose lines cannot be used.
+    fn front(&self, header: Option<&Vec<String>>, fields: &[String]) -> Option<Front> {
+        match header {
+            Some(known) if known == fields => Some(Front::KnownHeader),
+            Some(known) if csv::names_columns(fields, known) => None,
+            Some(_) => Some(Front::Record),
+            None if self.label.as_ref().is_some_and(|label| !fields.contains(label)) => None,
+            None => Some(Front::FirstHeader),
+        }
+    }
+}
+
+/// What the first line of a connection is.
+#[derive(Debug, PartialEq, Eq)]
+enum Front {
+    FirstHeader,
+    KnownHeader,
+    Record,
+}
 
 /// What all connections share.
 #[derive(Clone)]
 struct Room {
     to_source: Sender<Piece>,
     format: Format,
-    /// `None` where lines have no header.
-    header: Option<Arc<Header>>,
+    has_header: bool,
+    known: Arc<Known>,
     wanted: Wanted,
 }
 
@@ -58,10 +110,10 @@ impl Reception {
         let name = listener.name();
         let (to_source, lines) = channel();
         let has_header = plan.format.has_quotes() && plan.options.source.columns.is_none();
-        let header: Option<Arc<Header>> = has_header.then(Arc::default);
-        let room = Room { to_source, format: plan.format, header: header.clone(), wanted: wanted.clone() };
+        let known = Arc::new(Known { label: plan.options.source.label.clone(), ..Known::default() });
+        let room = Room { to_source, format: plan.format, has_header, known: known.clone(), wanted: wanted.clone() };
         let ended = in_background(move || room.receive(listener));
-        Ok((Self { lines, header }, name, ended))
+        Ok((Self { lines, known }, name, ended))
     }
 }
 
@@ -111,13 +163,20 @@ impl Guest {
                 Ok(read) => self.text.extend_from_slice(&buffer[..read]),
                 Err(cause) if matches!(cause.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
                 Err(cause) if cause.kind() == ErrorKind::Interrupted => {}
-                Err(_) => break, // what it has sent before it broke off counts
+                Err(_) => return self.break_off(),
             }
             if !self.room.wanted.wait(Duration::ZERO) || self.hand_on().is_none() {
                 return;
             }
         }
         self.end();
+    }
+
+    /// What stands behind the last whole line is none, and nobody knows what was to follow.
+    fn break_off(self) {
+        if !self.text.is_empty() && !self.passes_over {
+            self.room.known.broken.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Hands on a last line without an end. A quote that is open is closed: it must not swallow what others send.
@@ -167,20 +226,38 @@ impl Guest {
     fn send(&mut self, len: usize) -> Option<()> {
         let rest = self.text.split_off(len);
         let mut lines = std::mem::replace(&mut self.text, rest);
-        if let (true, Some(header)) = (std::mem::take(&mut self.is_first), self.room.header.clone()) {
-            let (first, end) = csv::header(&lines, self.room.format.delimiter());
-            // The first line of all stays in front: nobody sends until it has been handed on.
-            let mut known = header.lock().unwrap_or_else(PoisonError::into_inner);
-            match &*known {
-                None => {
-                    *known = Some(first);
-                    return self.room.to_source.send(Piece::Text(lines)).ok();
-                }
-                Some(known) if *known == first => drop(lines.drain(..end)),
-                Some(_) => {}
+        if self.is_first && self.room.has_header {
+            let blank = lines.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+            lines.drain(..blank);
+            if lines.is_empty() {
+                return Some(());
             }
+            self.is_first = false;
+            return self.send_first(lines);
         }
         if lines.is_empty() { Some(()) } else { self.room.to_source.send(Piece::Text(lines)).ok() }
+    }
+
+    /// Hands on the first lines of a connection; `None` where they cannot be used.
+    fn send_first(&self, mut lines: Vec<u8>) -> Option<()> {
+        let (known, to_source) = (&self.room.known, &self.room.to_source);
+        let (fields, end) = csv::header(&lines, self.room.format.delimiter());
+        let mut header = known.header.lock().unwrap_or_else(PoisonError::into_inner);
+        match known.front(header.as_ref(), &fields) {
+            None => {
+                known.refused.fetch_add(1, Ordering::Relaxed);
+                return None;
+            }
+            Some(Front::FirstHeader) => {
+                // It stays in front of all: nobody sends until it has been handed on.
+                *header = Some(fields);
+                return to_source.send(Piece::Text(lines)).ok();
+            }
+            Some(Front::KnownHeader) => drop(lines.drain(..end)),
+            Some(Front::Record) => {}
+        }
+        drop(header);
+        if lines.is_empty() { Some(()) } else { to_source.send(Piece::Text(lines)).ok() }
     }
 }
 
@@ -194,8 +271,8 @@ mod tests {
     fn lines(format: Format, texts: &[&[u8]]) -> Vec<String> {
         let (to_source, lines) = bounded(1000);
         let (_running, wanted) = Wanted::until_over(Stop::default());
-        let header = (format == Format::Csv).then(Arc::default);
-        let room = Room { to_source, format, header, wanted };
+        let known = Arc::new(Known { label: Some("a".into()), ..Known::default() });
+        let room = Room { to_source, format, has_header: format == Format::Csv, known, wanted };
         for text in texts {
             Guest::new(room.clone()).listen_to(Box::new(std::io::Cursor::new(text.to_vec())));
         }
@@ -212,6 +289,39 @@ mod tests {
         let texts: [&[u8]; 4] = [b"a,b\n1,2\n", b"a,b\r\n3,4", b"5,6\na,b\n", b""];
         assert_eq!(lines(Format::Csv, &texts), ["a,b\n1,2\n", "3,4\n", "5,6\na,b\n"]);
         assert_eq!(lines(Format::JsonL, &[b"{}\n", b"{}\n"]), ["{}\n", "{}\n"]);
+    }
+
+    #[test]
+    fn a_connection_with_other_columns_is_closed_and_counted_and_so_is_one_without_a_header_where_none_is_known() {
+        let texts: [&[u8]; 6] =
+            [b"GET / HTTP/1.1\r\n\r\n", b"\r\n\na,b\n1,2\n", b"b,a\n3,4\n", b"a,b,c\n3,4,5\n", b"\n7,8\n", b"\n"];
+        assert_eq!(lines(Format::Csv, &texts), ["a,b\n1,2\n", "7,8\n"]);
+        let known = Known { refused: 3.into(), broken: 1.into(), ..Known::default() };
+        let warnings = known.warnings();
+        assert!(warnings[0].starts_with("3 connections closed") && warnings[1].starts_with("1 connection broke off"));
+        assert_eq!(Known::default().warnings(), [""; 0]);
+    }
+
+    #[test]
+    fn what_a_connection_sent_of_a_line_before_it_broke_off_is_left_out_and_counted() {
+        struct Breaking(&'static [u8]);
+        impl Read for Breaking {
+            fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+                match self.0.read(buffer)? {
+                    0 => Err(ErrorKind::ConnectionReset.into()),
+                    read => Ok(read),
+                }
+            }
+        }
+        let (to_source, got) = bounded(1000);
+        let (_running, wanted) = Wanted::until_over(Stop::default());
+        let known = Arc::new(Known::default());
+        let room = Room { to_source, format: Format::Csv, has_header: true, known: known.clone(), wanted };
+        for text in [&b"a,b\n1,2\n3,40"[..], b"5,6\n"] {
+            Guest::new(room.clone()).listen_to(Box::new(Breaking(text)));
+        }
+        drop(room);
+        assert_eq!((got.iter().count(), known.broken.load(Ordering::Relaxed)), (2, 1));
     }
 
     #[test]

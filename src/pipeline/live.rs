@@ -15,7 +15,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::background::in_background;
 use super::columns;
-use super::listen::{Header, Reception};
+use super::listen::{Known, Reception};
 use super::stop::{LOOK, Stop};
 use crate::config::Plan;
 use crate::error::Result;
@@ -61,8 +61,8 @@ pub(super) struct LiveInputs {
     pub notes: Vec<String>,
     /// Goes away with the run, by which all that waits ends.
     running: Option<Sender<()>>,
-    /// The header line of connections.
-    header: Option<Arc<Header>>,
+    /// What is known of connections.
+    known: Option<Arc<Known>>,
     /// Says that nobody listens any more.
     closed: Option<Receiver<()>>,
 }
@@ -88,7 +88,7 @@ impl LiveInputs {
         if let (true, Some(last)) = (plan.live.follows, plan.inputs.last()) {
             notes.push(format!("following {}, until a signal (Ctrl-C) ends the run", last.name()));
         }
-        let header = reception.as_ref().and_then(|reception| reception.header.clone());
+        let known = reception.as_ref().map(|reception| reception.known.clone());
         let surroundings = Surroundings {
             wanted,
             plan: plan.clone(),
@@ -96,7 +96,7 @@ impl LiveInputs {
             reception: Mutex::new(reception),
         };
         let (surroundings, follows) = (Arc::new(surroundings), plan.live.follows);
-        Ok(Some(Self { surroundings, follows, notes, running: Some(running), header, closed }))
+        Ok(Some(Self { surroundings, follows, notes, running: Some(running), known, closed }))
     }
 
     /// What the source takes of it.
@@ -107,10 +107,14 @@ impl LiveInputs {
     /// The columns are those of a checkpoint: no connection's header line is a record.
     pub fn go_on_with(&self, schema: &Schema) {
         self.know_columns();
-        if let (Some(header), true) = (&self.header, schema.header) {
-            let names = schema.as_read().iter().map(|column| column.name.clone()).collect();
-            *header.lock().unwrap_or_else(PoisonError::into_inner) = Some(names);
+        if let (Some(known), true) = (&self.known, schema.header) {
+            known.know_header(schema.as_read().iter().map(|column| column.name.clone()).collect());
         }
+    }
+
+    /// What the user should know of how it went.
+    pub fn warnings(&self) -> Vec<String> {
+        self.known.as_ref().map(|known| known.warnings()).unwrap_or_default()
     }
 
     /// The columns are known: no chunk has to be more than it is.

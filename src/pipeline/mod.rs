@@ -71,10 +71,20 @@ pub struct Status<'a> {
     pub later: Option<&'a LaterPass>,
     /// Time of the engine so far.
     pub stages: &'a [StageTimes],
+    /// How the stream stands by its event times, where these are read.
+    pub event_time: Option<EventTimeStatus>,
     /// The columns whose role was inferred, in the first look, before the first record.
     pub inferred: &'a [(String, Role)],
     /// What the user should know of how the run starts, in the first look.
     pub notes: &'a [String],
+}
+
+impl<'a> Status<'a> {
+    /// A look at the start.
+    fn of(counts: &'a Counts, metrics: &'a mut Metrics) -> Self {
+        let elapsed = Duration::ZERO;
+        Self { counts, metrics, elapsed, later: None, stages: &[], event_time: None, inferred: &[], notes: &[] }
+    }
 }
 
 /// What a run leaves behind.
@@ -137,11 +147,14 @@ pub struct Told {
     pub segments: Option<Segments>,
     /// What was found of drift, where somebody looked for it.
     pub drifted: Option<Drifted>,
+    /// What the user should know of inputs that kept coming.
+    pub of_live: Vec<String>,
 }
 
 impl Told {
-    fn of(engine: &Engine) -> Self {
+    fn of(engine: &Engine, live: Option<&LiveInputs>) -> Self {
         Self {
+            of_live: live.map(LiveInputs::warnings).unwrap_or_default(),
             window_features: engine.windows().map(Windows::size),
             event_time: engine.event_time(),
             late_labels: engine.late_labels(),
@@ -194,7 +207,7 @@ fn run_on(
     let outlet = Outlet::open(plan, &schema, found.map(|checkpoint| &checkpoint.header))?;
 
     let (counts, metrics) = engine.progress();
-    observe(Status { counts, metrics, elapsed: before, later: None, stages: &[], inferred: &inferred, notes: &notes });
+    observe(Status { elapsed: before, inferred: &inferred, notes: &notes, ..Status::of(counts, metrics) });
     let (leaves_pairs, checkpoints) = (opened.makes_pairs, kept.map(|kept| (kept.every, header, kept.store)));
     let ready = Ready { source, head, schema: &schema, settings, leaves_pairs, outlet, checkpoints };
     let ended = flow::run(plan, ready, &mut engine, stop, Watch { started, before, observe: &mut *observe });
@@ -211,7 +224,7 @@ fn run_on(
         scaler: engine.scaler().clone(),
         online: state_of(&engine),
         waiting: engine.waiting() as u64,
-        told: Told::of(&engine),
+        told: Told::of(&engine, live.as_ref()),
         schema,
         inferred,
         settings,
@@ -237,8 +250,7 @@ fn state_of(engine: &Engine) -> Vec<(String, Vec<f64>)> {
 /// Shows what the user should know before anything has been read.
 fn show(notes: &[String], observe: Observe<'_>) {
     let (counts, mut metrics) = (Counts::default(), Metrics::default());
-    let (counts, metrics) = (&counts, &mut metrics);
-    observe(Status { counts, metrics, elapsed: Duration::ZERO, later: None, stages: &[], inferred: &[], notes });
+    observe(Status { notes, ..Status::of(&counts, &mut metrics) });
 }
 
 /// An engine with room for later passes, with what is told of parts of the stream, and with whoever looks for drift.
@@ -280,6 +292,7 @@ fn header_of(plan: &Plan, prepared: &Prepared, resumed: Option<&Header>) -> Head
         records: resumed.map_or(0, |header| header.records),
         log_loss: None,
         job: saved::job_of(plan),
+        told_apart: resumed::told_apart(plan),
         settings: prepared.settings,
         label: plan.label.clone(),
         schema: prepared.schema.clone(),

@@ -84,8 +84,7 @@ fn one(pass: &mut LaterPass, engine: &mut Engine, stop: &Stop, observe: Observe<
         pass.elapsed = started.elapsed();
         let goes_on = goes_on?;
         let (counts, metrics) = engine.progress();
-        let (stages, inferred, notes) = (&[], &[], &[]);
-        observe(Status { counts, metrics, elapsed: pass.elapsed, later: Some(pass), stages, inferred, notes });
+        observe(Status { elapsed: pass.elapsed, later: Some(pass), ..Status::of(counts, metrics) });
         if !goes_on {
             return Ok(End::Whole);
         }

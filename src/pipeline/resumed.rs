@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::saved::job_of;
 use crate::checkpoint::store::Found;
 use crate::checkpoint::{Header, Store};
-use crate::config::{Every, Plan};
+use crate::config::{Every, OutputOptions, Plan};
 use crate::error::{Error, Result};
 use crate::learner::device::DeviceChoice;
 use crate::source::Input;
@@ -112,6 +112,9 @@ fn check_same_job(plan: &Plan, found: &Found) -> Result<()> {
     if let Some(difference) = difference("", &header.job, &job_of(plan)) {
         return refused(difference);
     }
+    if let Some(difference) = difference("", &or_none(&header.told_apart), &or_none(&told_apart(plan))) {
+        return refused(difference);
+    }
     let outputs = [
         ("--predictions", header.predictions.is_some(), plan.outputs.predictions.is_some()),
         ("--metrics", header.metrics.is_some(), plan.outputs.metrics.is_some()),
@@ -124,6 +127,20 @@ fn check_same_job(plan: &Plan, found: &Found) -> Result<()> {
         Some((flag, false, _)) => refused(format!("it was made without {flag}")),
         None => Ok(()),
     }
+}
+
+/// The options by which a plan's metrics are told apart, which the state of their windows follows; null where none are.
+pub(super) fn told_apart(plan: &Plan) -> Value {
+    let OutputOptions { metrics_every, segment, segments, .. } = plan.options.output.clone();
+    if plan.windows.is_none() {
+        return Value::Null;
+    }
+    as_json(&OutputOptions { metrics_every, segment, segments, ..OutputOptions::default() })
+}
+
+/// Options, with no option for null.
+fn or_none(options: &Value) -> Value {
+    if options.is_null() { as_json(&OutputOptions::default()) } else { options.clone() }
 }
 
 /// Settings and options are structs of text and numbers: JSON can hold them all.

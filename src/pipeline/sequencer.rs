@@ -216,9 +216,10 @@ impl Sequencer<'_, '_> {
     fn show(&mut self, clock: &StageClock) {
         let Watch { started, before, observe } = &mut self.watch;
         let notes: Vec<String> = self.engine.take_alarms().iter().map(told::alarm).collect();
+        let event_time = self.engine.event_time();
         let (counts, metrics) = self.engine.progress();
         let stages = [clock.so_far().of_which_blocked(self.sink.waited)];
         let elapsed = *before + started.elapsed();
-        observe(Status { counts, metrics, elapsed, later: None, stages: &stages, inferred: &[], notes: &notes });
+        observe(Status { elapsed, stages: &stages, event_time, notes: &notes, ..Status::of(counts, metrics) });
     }
 }

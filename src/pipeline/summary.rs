@@ -75,6 +75,8 @@ fn warnings(plan: &Plan, outcome: &Outcome) -> Vec<String> {
     }
     warnings.extend(of_windows(outcome));
     warnings.extend(outcome.told.event_time.as_ref().and_then(of_event_time));
+    warnings.extend(outcome.told.late_labels.and_then(of_late_labels));
+    warnings.extend(outcome.told.of_live.iter().cloned());
     if counts.filtered > 0 && counts.filtered + counts.rejected == counts.records {
         warnings.push("the filters of the [[transform]] sections have left no record: look at their columns".into());
     }
@@ -95,7 +97,8 @@ fn warnings(plan: &Plan, outcome: &Outcome) -> Vec<String> {
     warnings
 }
 
-fn event_time(status: &EventTimeStatus) -> EventTimeSummary {
+/// How a stream stands by its event times, as a summary has it.
+pub fn event_time(status: &EventTimeStatus) -> EventTimeSummary {
     let EventTimeStatus { clock, is_in_order, held, hurried } = status;
     EventTimeSummary::of(clock, (*is_in_order, *held, *hurried))
 }
@@ -119,6 +122,18 @@ fn of_event_time(status: &EventTimeStatus) -> Option<String> {
             "{} records were taken before --out-of-order had passed, for want of room, so their order may not be that of \
              their event times; more --open-memory holds more",
             count(status.hurried)
+        )
+    })
+}
+
+/// Labels that were learned before anybody could have known them.
+fn of_late_labels(status: LateLabelsStatus) -> Option<String> {
+    let LateLabelsStatus::Due(LabelCounts { hurried, .. }, _) = status else { return None };
+    (hurried > 0).then(|| {
+        format!(
+            "{} labels were learned before their time had come, for want of room, so the figures are better than they \
+             could have been; more --open-memory waits for more",
+            count(hurried)
         )
     })
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::saved;
 use super::start::Saved;
 use crate::checkpoint::stored;
-use crate::config::{Options, Plan};
+use crate::config::{EventTimeOptions, Options, Plan};
 use crate::error::Result;
 use crate::learner::{Model, Optimizer, Penalty, Settings};
 use crate::report::number::count;
@@ -19,6 +19,7 @@ pub fn plan(options: Options) -> Result<(Plan, Option<Saved>)> {
     let Some(path) = options.learner.warm_start.clone() else { return Ok((Plan::new(options, &[])?, None)) };
     let (file, mut notes) = stored::open(Path::new(&path))?.into_model()?;
     let (base, has_format) = (saved::options_of(&file)?, options.source.format.is_some());
+    notes.extend(late_before(&base.event_time, &options.event_time));
     let mut saved = saved::to_predict(file)?;
     let mut plan = Plan::training_on(options, base, saved.model.hash_bits)?;
     if !has_format && plan.inputs.first() == Some(&Input::Stdin) {
@@ -28,6 +29,18 @@ pub fn plan(options: Options) -> Result<(Plan, Option<Saved>)> {
     saved.note = Some(notes.join("; "));
     saved.model = saved.model.for_rule(plan.settings.optimizer, plan.settings.penalty);
     Ok((plan, Some(saved)))
+}
+
+/// How labels come is said anew for each stream: what the user should know where they came late before.
+fn late_before(before: &EventTimeOptions, now: &EventTimeOptions) -> Option<String> {
+    let late = |of: &EventTimeOptions| {
+        let EventTimeOptions { label_delay, label_time, join_timeout, .. } = of.clone();
+        [("--label-delay", label_delay), ("--label-time", label_time), ("--join-timeout", join_timeout)]
+            .into_iter()
+            .find_map(|(flag, value)| Some(format!("{flag} {}", value?)))
+    };
+    let before = late(before).filter(|_| late(now).is_none())?;
+    Some(format!("the model was learned with {before}: name that again where labels come late here too"))
 }
 
 /// What a model brings to a run with other settings, or the same.
@@ -55,6 +68,14 @@ fn note(model: &Model, settings: &Settings) -> String {
 mod tests {
     use super::*;
     use crate::learner::{Shape, Update};
+
+    #[test]
+    fn labels_that_came_late_before_are_told_where_nothing_is_said_of_them() {
+        let late = EventTimeOptions { label_delay: Some("7d".into()), ..EventTimeOptions::default() };
+        let told = late_before(&late, &EventTimeOptions::default()).unwrap();
+        assert!(told.contains("--label-delay 7d"), "{told}");
+        assert_eq!((late_before(&late, &late), late_before(&EventTimeOptions::default(), &late)), (None, None));
+    }
 
     #[test]
     fn the_note_says_what_was_taken_over() {

@@ -43,12 +43,15 @@ pub struct Tick<'a> {
     pub last: Option<Last>,
     /// Lines to stand below the bar; empty where there are none.
     pub below: &'a str,
+    /// Where the watermark stands, where event times are read.
+    pub watermark: Option<&'a str>,
     /// The number of a pass over records that have been learned before, and of how many.
     pub pass: Option<(u32, u32)>,
 }
 
 impl Progress {
-    /// Progress for a run over `total_bytes`, where known; `terminal` is whether standard error is one.
+    /// Progress for a run over `total_bytes`, where known; `terminal` is whether standard error is one. There is room for
+    /// lines below the bar; see [`Tick::below`].
     ///
     /// ```
     /// use std::time::Duration;
@@ -59,18 +62,9 @@ impl Progress {
     /// progress.finish();
     /// ```
     pub fn new(quiet: bool, terminal: bool, total_bytes: Option<u64>) -> Self {
-        Self::of(quiet, terminal, total_bytes, "")
-    }
-
-    /// The same with room for lines below the bar; see [`Tick::below`].
-    pub fn with_lines_below(quiet: bool, terminal: bool, total_bytes: Option<u64>) -> Self {
-        Self::of(quiet, terminal, total_bytes, "\n{prefix}")
-    }
-
-    fn of(quiet: bool, terminal: bool, total_bytes: Option<u64>, below: &str) -> Self {
         match (quiet, terminal) {
             (true, _) => Self(Mode::Quiet),
-            (false, true) => Self(Mode::Bar { bar: bar(total_bytes, below), due: Duration::ZERO }),
+            (false, true) => Self(Mode::Bar { bar: bar(total_bytes), due: Duration::ZERO }),
             (false, false) => Self::lines(Box::new(io::stderr())),
         }
     }
@@ -94,7 +88,7 @@ impl Progress {
         match &mut self.0 {
             Mode::Quiet => {}
             Mode::Lines { to, due, started } => {
-                let header = if *started { "" } else { HEADER };
+                let header = if *started { String::new() } else { header(tick) };
                 let _ = write!(to, "{header}{}", line(tick)); // nobody may be listening
                 *started = true;
                 *due = (tick.records + 1).next_power_of_two();
@@ -138,15 +132,15 @@ impl Progress {
 }
 
 /// A bar where the total is known, else a wheel that turns with every tick.
-fn bar(total_bytes: Option<u64>, below: &str) -> ProgressBar {
+fn bar(total_bytes: Option<u64>) -> ProgressBar {
     let (bar, template) = match total_bytes.filter(|&bytes| bytes > 0) {
         Some(bytes) => (ProgressBar::new(bytes), "{percent:>3} % {bar:12} {wide_msg}"),
         None => (ProgressBar::no_length(), "{spinner} {wide_msg}"),
     };
     bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
     // A template that cannot be read would fail the test below; the bar then keeps its plain style.
-    let style =
-        ProgressStyle::with_template(&format!("{template}{below}")).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style = ProgressStyle::with_template(&format!("{template}\n{{prefix}}"))
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
     bar.set_style(style.progress_chars("=> ").tick_chars("|/-\\ "));
     bar
 }
@@ -171,14 +165,24 @@ average    since                                      last       last
 log loss   last             records   records/s      label prediction
 ";
 
+/// The same, with a name for the watermark where there is one.
+fn header(tick: &Tick) -> String {
+    let mut header = HEADER.to_owned();
+    if tick.watermark.is_some() {
+        header.insert_str(header.len() - 1, "  watermark");
+    }
+    header
+}
+
 /// One line of plain progress.
 fn line(tick: &Tick) -> String {
     let (label, prediction) = match tick.last {
         None => (NOT_AVAILABLE, NOT_AVAILABLE.to_owned()),
         Some(last) => (label_of(last), format!("{:.6}", probability(last.logit))),
     };
+    let watermark = tick.watermark.map(|at| format!("  {at}")).unwrap_or_default();
     format!(
-        "{:<10} {:<10} {:>13} {:>11} {label:>10} {prediction:>10}\n",
+        "{:<10} {:<10} {:>13} {:>11} {label:>10} {prediction:>10}{watermark}\n",
         figure(tick.log_loss, 6),
         figure(tick.since_last, 6),
         count(tick.records),
@@ -263,6 +267,13 @@ a remark
     }
 
     #[test]
+    fn the_watermark_has_a_column_where_there_is_one() {
+        let tick = Tick { watermark: Some("2024-05-01T10:00:00Z"), ..tick(256) };
+        assert!(header(&tick).ends_with(" prediction  watermark\n"));
+        assert!(line(&tick).ends_with(" 0.500000  2024-05-01T10:00:00Z\n"));
+    }
+
+    #[test]
     fn before_anything_is_known_the_figures_are_not_available() {
         assert_eq!(
             line(&Tick::default()).split_whitespace().collect::<Vec<_>>(),
@@ -298,7 +309,7 @@ a remark
         for template in ["{percent:>3} % {bar:12} {wide_msg}", "{spinner} {wide_msg}"] {
             assert!(ProgressStyle::with_template(template).is_ok());
         }
-        assert_eq!(bar(None, "").length(), None);
+        assert_eq!(bar(None).length(), None);
     }
 
     #[test]

@@ -4,7 +4,9 @@
 use super::number::{count, figure};
 use crate::drift::Alarm;
 use crate::sink::summary::Summary;
-use crate::sink::told::{AlarmSummary, DriftSummary, LateLabelsSummary, SegmentSummary, best_and_worst};
+use crate::sink::told::{
+    AlarmSummary, DriftSummary, EventTimeSummary, LateLabelsSummary, SegmentSummary, best_and_worst,
+};
 use crate::timestamp::{SECOND, written_duration};
 
 /// Segments of a column that are shown at either end.
@@ -45,6 +47,22 @@ fn drift(s: &Summary) -> String {
     text
 }
 
+/// Where the watermark stands, how far behind, and behind which record; `None` before the first event time.
+pub fn watermark(of: &EventTimeSummary) -> Option<String> {
+    let record = count(of.latest_record);
+    let text = match of.out_of_order_s > 0.0 {
+        true => format!("{}, {} behind record {record}", of.watermark.as_ref()?, behind(of)),
+        false => format!("{}, that of record {record}", of.watermark.as_ref()?),
+    };
+    let waiting = if of.held > 0 { format!("; {} records wait for it", count(of.held)) } else { String::new() };
+    let late = if of.late > 0 { format!("; {} came late", count(of.late)) } else { String::new() };
+    Some(text + &waiting + &late)
+}
+
+fn behind(of: &EventTimeSummary) -> String {
+    written_duration((of.out_of_order_s * SECOND as f64) as i64)
+}
+
 /// Where the watermark stands, what holds it there, and who came behind it.
 fn event_time(s: &Summary) -> String {
     let Some(of) = &s.event_time else { return String::new() };
@@ -54,7 +72,7 @@ fn event_time(s: &Summary) -> String {
     let mut text = format!("event time  {earliest} to {latest}\n");
     if of.out_of_order_s > 0.0 {
         let order = if of.in_order { "records in their order" } else { "records as they arrived" };
-        let behind = written_duration((of.out_of_order_s * SECOND as f64) as i64);
+        let behind = behind(of);
         text += &format!("watermark   {watermark}, {behind} behind record {}; {order}\n", count(of.latest_record));
     }
     if of.late > 0 {

@@ -1,7 +1,8 @@
 //! Files that grow: takes the path of one, gives what is in it and what comes behind that, as it comes.
 //!
 //! The path may come to name another file (a rotation by renaming): the old one is read until nothing has come in it for a
-//! while, and the new one from its start. A file that was cut short (a rotation by copying) is read from its start, and
+//! while, then those that had the path between the two and were rotated away as well, and the new one, each from its start.
+//! A file that was cut short (a rotation by copying) is read from its start, and
 //! a path that is gone is waited for. Growing by more than was cut off between two looks cannot be told from growing.
 
 use std::cmp::Reverse;
@@ -32,19 +33,44 @@ pub(super) struct Followed {
     quiet: u32,
 }
 
-impl Followed {
-    /// The file of this path from its start, once there is one.
+/// What has been read of the files that had a path.
+#[derive(Debug)]
+pub(super) struct Trail {
+    path: PathBuf,
+    /// The last of them.
+    last: Option<File>,
+}
+
+impl Trail {
+    /// Nothing has been read yet.
+    pub fn new(path: PathBuf) -> Self {
+        Self { path, last: None }
+    }
+
+    /// The path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The next file from its start, once there is one: the oldest that was rotated away behind the last one, else the one
+    /// that has the path.
     ///
     /// # Errors
     /// A file that cannot be read or is not plain text, or nobody wanting more.
-    pub fn open(path: &Path, live: &Arc<dyn Live>) -> Result<Self> {
-        while !path.exists() {
+    pub fn next(&mut self, live: &Arc<dyn Live>) -> Result<Followed> {
+        loop {
+            if let Some(path) = self.rotated_since().or_else(|| self.path.exists().then(|| self.path.clone())) {
+                return self.open(&path, live);
+            }
             if !live.wait() {
                 return Err(Error::new(ErrorKind::Interrupted, "stopped while waiting for a file"));
             }
         }
+    }
+
+    fn open(&mut self, path: &Path, live: &Arc<dyn Live>) -> Result<Followed> {
         match open::file(path)? {
-            Text::File(file) => Ok(Self::of(path, file, 0, live)),
+            Text::File(file) => Ok(self.follow(file, 0, live)),
             Text::Stream(_) => Err(Error::input(format!(
                 "--follow cannot read on in {}, which is compressed or no file: let plain text come there",
                 path.display()
@@ -52,6 +78,29 @@ impl Followed {
         }
     }
 
+    /// Reads on in a file behind its first `at` bytes.
+    fn follow(&mut self, file: File, at: u64, live: &Arc<dyn Live>) -> Followed {
+        self.last = file.try_clone().ok();
+        Followed::of(&self.path, file, at, live)
+    }
+
+    /// The oldest of the files that were rotated away behind the last one that was read; `None` where that has the path yet.
+    fn rotated_since(&self) -> Option<PathBuf> {
+        let last = self.last.as_ref()?.metadata().ok()?;
+        if fs::metadata(&self.path).is_ok_and(|found| is_same(&last, &found)) {
+            return None; // cut short
+        }
+        let rotated: Vec<_> =
+            rotated(&self.path).into_iter().filter_map(|path| Some((fs::metadata(&path).ok()?, path))).collect();
+        let after = rotated.iter().position(|(found, _)| is_same(&last, found)).map(|at| at + 1);
+        // Where it is gone from there, it has been packed or thrown away: those that were written to later are newer.
+        let is_newer = |found: &Metadata| found.modified().ok() > last.modified().ok();
+        let after = after.or_else(|| rotated.iter().position(|(found, _)| is_newer(found)))?;
+        rotated.into_iter().nth(after).map(|(_, path)| path)
+    }
+}
+
+impl Followed {
     fn of(path: &Path, file: File, at: u64, live: &Arc<dyn Live>) -> Self {
         Self { path: path.to_owned(), file, at, live: live.clone(), quiet: 0 }
     }
@@ -100,27 +149,17 @@ fn is_same(one: &Metadata, other: &Metadata) -> bool {
     one.created().ok() == other.created().ok()
 }
 
-/// Where a followed file goes on.
-pub(super) enum Found {
-    /// In the file that has the path.
-    Here(Followed, Option<u8>),
-    /// In one that was rotated away since, with those that were rotated away after it.
-    Rotated(File, Option<u8>, Vec<PathBuf>),
-}
-
-/// Finds the file that was being followed, by what stands before the place; with the byte before the place.
+/// Finds the file of a path that was being followed, by what stands before the place, and reads on there, wherever it was
+/// rotated away to; with the byte before the place.
 ///
 /// # Errors
 /// No such file.
-pub(super) fn find(path: &Path, place: &Place, live: &Arc<dyn Live>) -> Result<Found> {
-    if let Some((file, byte)) = fitting(path, place) {
-        return Ok(Found::Here(Followed::of(path, file, place.offset, live), byte));
-    }
-    let rotated = rotated(path);
-    for (at, other) in rotated.iter().enumerate() {
-        if let Some((file, byte)) = fitting(other, place) {
-            return Ok(Found::Rotated(file, byte, rotated[at + 1..].to_vec()));
-        }
+pub(super) fn find(path: &Path, place: &Place, live: &Arc<dyn Live>) -> Result<(Trail, Followed, Option<u8>)> {
+    let paths = std::iter::once(path.to_owned()).chain(rotated(path));
+    if let Some((file, byte)) = paths.into_iter().find_map(|path| fitting(&path, place)) {
+        let mut trail = Trail::new(path.to_owned());
+        let followed = trail.follow(file, place.offset, live);
+        return Ok((trail, followed, byte));
     }
     Err(Error::input(format!(
         "{0} is not the file that the checkpoint has read {1} bytes of, and none beside it whose name begins with {0} is:          unpack the one that was rotated away there, or start again with an empty --checkpoint folder",

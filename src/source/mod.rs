@@ -31,7 +31,7 @@ use arrow::datatypes::SchemaRef;
 use chunker::{Chunker, Eager};
 use columnar::ColumnChunks;
 use fingerprint::Fingerprint;
-use follow::{Followed, Found};
+use follow::Trail;
 use live::Live;
 use merged::{Merged, Merging};
 use open::Text;
@@ -143,9 +143,7 @@ pub struct Source {
     used: Option<Schema>,
     living: Option<Living>,
     /// The last input, once it has been opened to be followed.
-    followed: Option<PathBuf>,
-    /// Files that had its path before, still to be read.
-    rotated: std::vec::IntoIter<PathBuf>,
+    followed: Option<Trail>,
 }
 
 /// How input that keeps coming is read.
@@ -189,7 +187,6 @@ impl Source {
             used: None,
             living: None,
             followed: None,
-            rotated: Vec::new().into_iter(),
         }
     }
 
@@ -303,36 +300,27 @@ impl Source {
     /// Goes on in the file that was followed, or in the one that it has become.
     fn resumed_in(mut self, path: PathBuf, place: &Place) -> Result<Self> {
         let Some(live) = self.follows() else { return Ok(self) };
-        let input = Input::File(path.clone());
-        let (text, byte): (Box<dyn Read + Send>, _) = match follow::find(&path, place, live)? {
-            Found::Here(file, byte) => (Box::new(file), byte),
-            Found::Rotated(file, byte, rotated) => {
-                self.rotated = rotated.into_iter();
-                (Box::new(file), byte)
-            }
-        };
-        let text = resume::in_no_line(text, byte, &input)?;
+        let (trail, file, byte) = follow::find(&path, place, live)?;
+        let input = Input::File(path);
+        let text = resume::in_no_line(Box::new(file), byte, &input)?;
         self.current = Some(self.growing(text, &input, place.offset));
-        self.followed = Some(path);
+        self.followed = Some(trail);
         Ok(self)
     }
 
     /// The next input, or the next file that has the path of the one that is followed.
     fn open_next(&mut self) -> Result<Option<Current>> {
-        let rotated = self.rotated.next();
-        if let (Some(path), Some(live)) = (&self.followed, self.follows()) {
-            let input = Input::File(path.clone());
-            let text: Box<dyn Read + Send> = match rotated {
-                Some(rotated) => open::file(&rotated)?.reader(),
-                None => Box::new(Followed::open(path, live)?),
-            };
-            return Ok(Some(self.growing(text, &input, 0)));
+        let live = self.follows().cloned();
+        if let (Some(trail), Some(live)) = (&mut self.followed, &live) {
+            let (file, input) = (trail.next(live)?, Input::File(trail.path().to_owned()));
+            return Ok(Some(self.growing(Box::new(file), &input, 0)));
         }
         let Some(input) = self.inputs.next() else { return Ok(None) };
-        let current = match (&input, self.follows()) {
+        let current = match (&input, &live) {
             (Input::File(path), Some(live)) if self.inputs.len() == 0 => {
-                let file = Followed::open(path, live)?;
-                self.followed = Some(path.clone());
+                let mut trail = Trail::new(path.clone());
+                let file = trail.next(live)?;
+                self.followed = Some(trail);
                 self.growing(Box::new(file), &input, 0)
             }
             _ => Current::open(&input, self.reading, self.living.as_ref())?,

@@ -19,6 +19,8 @@ pub(super) struct Files {
     pub summary: PathBuf,
     /// What could not be used.
     pub rejected: PathBuf,
+    /// Those that the job asks for, by the flag that names them: records left out, metrics by windows, alarms.
+    pub asked: Vec<(&'static str, PathBuf)>,
     /// The folder of checkpoints.
     pub checkpoints: PathBuf,
 }
@@ -49,12 +51,13 @@ pub(super) struct Checkpoints {
     pub resume: bool,
 }
 
-/// The user's job as a file, without anything that it would write.
+/// The user's job as a file, without anything that it would write; what is to be told of its windows stays.
 ///
 /// # Errors
 /// Options that a job file cannot hold.
 pub(super) fn without_outputs(options: &Options) -> Result<String> {
-    let output = OutputOptions { max_rejected: options.output.max_rejected.clone(), ..OutputOptions::default() };
+    let OutputOptions { max_rejected, metrics_every, segment, segments, .. } = options.output.clone();
+    let output = OutputOptions { max_rejected, metrics_every, segment, segments, ..OutputOptions::default() };
     let job = Options { output, checkpoint: CheckpointOptions::default(), ..options.clone() };
     toml::to_string(&job).map_err(|cause| Error::usage("these options cannot be written as a job file").because(cause))
 }
@@ -70,7 +73,10 @@ impl Files {
             let format = format.as_deref().unwrap_or(formats[0]);
             folder.join(packing.map_or(format!("{stem}.{format}"), |packing| format!("{stem}.{format}.{packing}")))
         };
+        let others = [("--side", &wanted.side), ("--metrics", &wanted.metrics), ("--alerts", &wanted.alerts)];
+        let others = others.into_iter().filter(|(_, named)| named.is_some());
         Self {
+            asked: others.map(|(flag, named)| (flag, name(&flag[2..], named, &["jsonl", "csv"]))).collect(),
             predictions: name("predictions", &wanted.predictions, &["csv", "jsonl", "ndjson", "json"]),
             rejected: name("rejected", &wanted.rejected, &["jsonl"]),
             model: folder.join("model"),
@@ -84,12 +90,15 @@ impl Files {
     /// # Errors
     /// Files that cannot be read.
     pub fn differences(&self, whole: &Self, is_device_measured: bool) -> Result<Vec<String>> {
-        let found = [
+        let mut found = vec![
             (&self.model, compare::files(&whole.model, &self.model)?),
             (&self.predictions, compare::texts(&whole.predictions, &self.predictions)?),
             (&self.rejected, compare::texts(&whole.rejected, &self.rejected)?),
             (&self.summary, compare::summaries(&whole.summary, &self.summary, is_device_measured)?),
         ];
+        for ((_, whole), (_, resumed)) in whole.asked.iter().zip(&self.asked) {
+            found.push((resumed, compare::texts(whole, resumed)?));
+        }
         let name = |path: &Path| path.file_name().unwrap_or_default().display().to_string();
         Ok(found.into_iter().filter_map(|(path, place)| Some(format!("{}: {}", name(path), place?))).collect())
     }
@@ -98,7 +107,7 @@ impl Files {
 impl Run<'_> {
     /// What the program is started with.
     pub fn arguments(&self) -> Vec<OsString> {
-        let Files { predictions, model, summary, rejected, checkpoints } = self.files;
+        let Files { predictions, model, summary, rejected, asked, checkpoints } = self.files;
         let mut arguments: Vec<OsString> = vec!["train".into(), self.job.into(), "--quiet".into()];
         let mut add = |flag: &str, value: OsString| arguments.extend([flag.into(), value]);
         add("--threads", self.threads.to_string().into());
@@ -106,6 +115,7 @@ impl Run<'_> {
         add("--model", model.into());
         add("--summary", summary.into());
         add("--rejected", rejected.into());
+        asked.iter().for_each(|(flag, file)| add(flag, file.into()));
         if let Some(device) = self.device {
             add("--device", device.into());
         }
@@ -134,7 +144,7 @@ mod tests {
 
     const JOB: &str = "[source]\ngenerate = 'clicks'\nrows = 10\n[learner]\nlearning-rate = 0.07\n\
         [output]\npredictions = 'mine.jsonl.gz'\nmodel = 'mine.model'\nsummary = 'mine.json'\nrejected = 'r.zst'\n\
-        max-rejected = '5%'\n[checkpoint]\ncheckpoint = 'mine'\ncheckpoint-every = '1s'\nresume = true\nkeep = 9\n";
+        max-rejected = '5%'\nmetrics = 'mine.csv'\nmetrics-every = ['100']\n[checkpoint]\ncheckpoint = 'mine'\ncheckpoint-every = '1s'\nresume = true\nkeep = 9\n";
 
     #[test]
     fn a_job_loses_its_outputs_and_checkpoints_and_nothing_else() {
@@ -144,6 +154,7 @@ mod tests {
         let read = Options::parse(&text).unwrap();
         assert_eq!((&read.source, &read.learner), (&options.source, &options.learner));
         assert_eq!(read.output.max_rejected.as_deref(), Some("5%"));
+        assert_eq!(read.output.metrics_every, Some(vec!["100".to_owned()]));
         assert_eq!(read.checkpoint, CheckpointOptions::default());
     }
 
@@ -153,6 +164,7 @@ mod tests {
         let files = Files::in_folder(folder, &Options::parse(JOB).unwrap().output);
         assert_eq!(files.predictions, folder.join("predictions.jsonl.gz"));
         assert_eq!(files.rejected, folder.join("rejected.jsonl.zst"));
+        assert_eq!(files.asked, [("--metrics", folder.join("metrics.csv"))]);
         let files = Files::in_folder(folder, &OutputOptions::default());
         assert_eq!(files.predictions, folder.join("predictions.csv"));
         let to_screen = OutputOptions { predictions: Some("-".into()), ..OutputOptions::default() };

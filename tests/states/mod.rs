@@ -63,6 +63,7 @@ pub fn header() -> Header {
         records: 0,
         log_loss: None,
         job: serde_json::json!({}),
+        told_apart: serde_json::Value::Null,
         settings: settings(Optimizer::AdaGrad { learning_rate: 0.1 }, Update::Record),
         label: LabelRule::Positive("yes".into()),
         schema: Schema { columns: Vec::new(), format: Format::Csv, header: true, ..Schema::default() },

@@ -53,11 +53,11 @@ impl CsvParser {
             return Ok(0);
         }
         let (names, end) = slow::header(chunk.text(), self.schema.format.delimiter());
-        let expected = self.schema.columns.iter().map(|column| &column.name);
-        if names.iter().eq(expected) {
+        let expected: Vec<_> = self.schema.columns.iter().map(|column| column.name.clone()).collect();
+        if names == expected {
             return Ok(end);
         }
-        if chunk.may_lack_header {
+        if chunk.may_lack_header && !names_columns(&names, &expected) {
             return Ok(0);
         }
         Err(Error::input(format!(
@@ -65,7 +65,7 @@ impl CsvParser {
              one run must have the same columns in the same order",
             chunk.source + 1,
             names.join(", "),
-            self.schema.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", "),
+            expected.join(", "),
         )))
     }
 }
@@ -73,6 +73,12 @@ impl CsvParser {
 /// The names in the first line of `text`, and where the next line starts.
 pub fn header(text: &[u8], delimiter: u8) -> (Vec<String>, usize) {
     slow::header(text, delimiter)
+}
+
+/// Whether the fields of a line are a header, of these columns or of others like them: more of the columns than not are
+/// named there.
+pub fn names_columns(fields: &[String], columns: &[String]) -> bool {
+    2 * columns.iter().filter(|column| fields.contains(column)).count() > columns.len()
 }
 
 /// The first `limit` records of `text` as plain fields, for column inference.
