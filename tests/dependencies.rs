@@ -79,7 +79,8 @@ fn expressions_of_licences_are_read_as_they_are_meant() {
 fn the_list_of_licences_is_that_of_cargo_deny() {
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/deny.toml")).unwrap();
     let deny: toml::Value = toml::from_str(&text).unwrap();
-    let allowed: Vec<_> = deny["licenses"]["allow"].as_array().unwrap().iter().filter_map(toml::Value::as_str).collect();
+    let allowed: Vec<_> =
+        deny["licenses"]["allow"].as_array().unwrap().iter().filter_map(toml::Value::as_str).collect();
     assert_eq!(allowed, LICENCES);
     let exceptions = deny["licenses"]["exceptions"].as_array().unwrap().iter();
     let exceptions: Vec<_> =

@@ -1,5 +1,6 @@
 //! `tidemill man`: write the manual, a page a command.
 
+use std::io;
 use std::path::PathBuf;
 
 use clap::{Args, Command, CommandFactory, ValueHint};
@@ -39,11 +40,35 @@ fn pages() -> Result<Vec<(String, String)>> {
     std::iter::once(&program).chain(program.get_subcommands()).map(page).collect()
 }
 
+/// A page, and its name.
 fn page(command: &Command) -> Result<(String, String)> {
     let name = command.get_display_name().unwrap_or(command.get_name()).to_owned();
     let mut bytes = Vec::new();
+    set(command, &name, &mut bytes).map_err(|cause| Error::output("the manual", cause))?;
+    Ok((name, String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+/// Puts the sections of a page one behind the other.
+fn set(command: &Command, name: &str, to: &mut Vec<u8>) -> io::Result<()> {
     let version = concat!("tidemill ", env!("CARGO_PKG_VERSION"));
     let page = Man::new(command.clone()).title(name.to_uppercase()).source(version).manual("Tidemill");
-    page.render(&mut bytes).map_err(|cause| Error::output("the page", cause))?;
-    Ok((name, String::from_utf8_lossy(&bytes).into_owned()))
+    page.render_title(to)?;
+    page.render_name_section(to)?;
+    to.extend(synopsis(command).as_bytes());
+    page.render_description_section(to)?;
+    page.render_options_section(to)?;
+    if command.has_subcommands() {
+        page.render_subcommands_section(to)?;
+    }
+    if command.get_after_help().is_some() {
+        page.render_extra_section(to)?;
+    }
+    Ok(())
+}
+
+/// How a command is called, as `--help` has it: dozens of options in a row tell nobody anything.
+fn synopsis(command: &Command) -> String {
+    let usage = command.clone().render_usage().to_string();
+    let call = usage.trim_start_matches("Usage:").trim().replace('\\', "\\\\").replace('-', "\\-");
+    format!(".SH SYNOPSIS\n{call}\n")
 }
