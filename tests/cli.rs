@@ -313,6 +313,7 @@ fn a_generated_file_is_what_its_name_says() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "gpu"), ignore = "tests/features.rs has what builds without the backend say")]
 fn the_cpu_is_always_among_the_devices() {
     let folder = Folder::new();
     assert!(folder.run("devices").fine().out().starts_with("cpu "));
@@ -321,6 +322,7 @@ fn the_cpu_is_always_among_the_devices() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "gpu"), ignore = "tests/features.rs has what builds without the backend say")]
 fn a_gpu_that_was_asked_for_is_never_replaced_in_silence() {
     let folder = with_model();
     let line = "train clicks.csv --label click --hash-bits 12 --device gpu";
@@ -332,6 +334,7 @@ fn a_gpu_that_was_asked_for_is_never_replaced_in_silence() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "gpu"), ignore = "tests/features.rs has what builds without the backend say")]
 fn a_machine_without_a_gpu_runs_on_the_cpu_and_says_so_in_one_line() {
     let folder = with_model();
     for update in ["record", "batch"] {

@@ -21,7 +21,7 @@ pub(super) struct CheckArgs {
     #[arg(value_name = "JOB.toml | INPUT")]
     named: Vec<String>,
     /// Records to show
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, value_name = "N", default_value_t = 5)]
     show: usize,
     #[command(flatten)]
     source: SourceOptions,

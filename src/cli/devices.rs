@@ -4,7 +4,7 @@ use std::io::Write;
 
 use crate::error::{Error, Result};
 use crate::learner::device;
-use crate::learner::gpu::adapter::AdapterSummary;
+use crate::learner::gpu::adapter::{AdapterSummary, NEEDED, NONE};
 
 /// Carries the command out.
 pub(super) fn run() -> Result<()> {
@@ -12,13 +12,10 @@ pub(super) fn run() -> Result<()> {
     let mut text = String::from("cpu     always there; record and batch updates\n");
     adapters.iter().for_each(|adapter| describe(adapter, &mut text));
     if adapters.is_empty() {
-        text.push_str(NO_ADAPTER);
+        text.push_str(&format!("{NONE}: {NEEDED}\n"));
     }
     std::io::stdout().lock().write_all(text.as_bytes()).map_err(|cause| Error::output("standard output", cause))
 }
-
-const NO_ADAPTER: &str = "no GPU was found: Vulkan (on Linux: a driver such as mesa-vulkan-drivers or the vendor's, and \
-                          libvulkan1), Metal or DX12 is needed\n";
 
 fn describe(adapter: &AdapterSummary, text: &mut String) {
     const MIB: u64 = 1 << 20;

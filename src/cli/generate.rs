@@ -19,7 +19,7 @@ pub(super) struct GenerateArgs {
     #[arg(value_enum)]
     stream: Generator,
     /// Number of records
-    #[arg(long, default_value_t = DEFAULT_ROWS)]
+    #[arg(long, value_name = "RECORDS", default_value_t = DEFAULT_ROWS)]
     rows: u64,
     /// The same seed gives the same records on every machine
     #[arg(long, default_value_t = 1)]

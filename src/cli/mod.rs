@@ -2,15 +2,18 @@
 
 mod bench;
 mod check;
+mod completions;
 mod devices;
 mod generate;
 mod inspect;
+mod man;
 mod predict;
 mod show;
 mod signals;
 mod sweep;
 mod train;
 mod verify_resume;
+mod version;
 
 use std::io::Write;
 use std::path::Path;
@@ -22,7 +25,7 @@ use crate::error::{Error, Result};
 
 /// Online learning on streams: test-then-train logistic regression, on the CPU or any GPU.
 #[derive(Debug, Parser)]
-#[command(name = "tidemill", version, about, max_term_width = 110)]
+#[command(name = "tidemill", version, long_version = version::long(), about, max_term_width = 110, after_help = EXIT_CODES)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -48,7 +51,14 @@ enum Command {
     Devices,
     /// Measure what every device of this machine does, and from where on a GPU is worth it
     Bench(bench::BenchArgs),
+    /// Write what a shell needs to complete commands and options
+    Completions(completions::CompletionsArgs),
+    /// Write the manual, a page a command
+    Man(man::ManArgs),
 }
+
+const EXIT_CODES: &str = "The exit code is 0 where all went well, 1 where too many records were rejected, and 2 at any other \
+                          error.";
 
 /// What the user sees while a command runs.
 #[derive(Debug, Clone, Copy, Args)]
@@ -73,6 +83,8 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::VerifyResume(args) => verify_resume::run(args),
         Command::Devices => devices::run(),
         Command::Bench(args) => bench::run(&args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
     }
 }
 

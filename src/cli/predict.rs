@@ -44,7 +44,7 @@ pub(super) struct PredictArgs {
     /// Column of the event time, for metrics by windows of it [default: the model's]
     #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
     time: Option<String>,
-    /// One row a record: .csv or .jsonl [default: - (standard output, as CSV)]
+    /// One row a record: .csv, .jsonl, .arrow or .parquet [default: - (standard output, as CSV)]
     #[arg(long, value_name = "FILE")]
     predictions: Option<String>,
     /// The run in numbers, as JSON
@@ -78,7 +78,7 @@ pub(super) struct PredictArgs {
     #[arg(long, hide = true)]
     passes: Option<String>,
     /// Ingest threads [default: one a core]
-    #[arg(long)]
+    #[arg(long, value_name = "N")]
     threads: Option<usize>,
     #[command(flatten)]
     verbosity: Verbosity,

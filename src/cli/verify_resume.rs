@@ -13,6 +13,7 @@ use crate::verify::{self, Request};
 /// Options of `tidemill verify-resume`.
 #[derive(Debug, Args)]
 #[command(
+    mut_arg("print_job", |arg| arg.hide(true)), // it is train's
     after_help = "The outputs and the checkpoint folder that the job names are left alone: every run writes to the \
                         work folder. All runs together take about 2 + 2 times the kills as long as the job."
 )]

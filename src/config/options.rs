@@ -41,10 +41,10 @@ section! {
         #[arg(skip)]
         input: Vec<String>,
         /// Read a generated stream instead of files
-        #[arg(long, value_enum, help_heading = "Source")]
+        #[arg(long, value_enum, value_name = "STREAM", help_heading = "Source")]
         generate: Generator,
         /// Records of the generated stream
-        #[arg(long, help_heading = "Source")]
+        #[arg(long, value_name = "RECORDS", help_heading = "Source")]
         rows: u64,
         /// Seed of the generated stream
         #[arg(long, help_heading = "Source")]
@@ -97,7 +97,7 @@ section! {
         log: Vec<String>,
         /// What is hashed of a feature's name: a name of digits is its own number under strings
         /// [default: strings for libsvm and vw, else all]
-        #[arg(long, value_enum, help_heading = "Columns")]
+        #[arg(long, value_enum, value_name = "NAMES", help_heading = "Columns")]
         hash: Hashing,
     }
 }
@@ -132,10 +132,10 @@ section! {
         #[arg(long, value_name = "SHARE", help_heading = "Learner")]
         prior: f64,
         /// Penalty on absolute weights [default: 0]
-        #[arg(long, help_heading = "Learner")]
+        #[arg(long, value_name = "PENALTY", help_heading = "Learner")]
         l1: f32,
         /// Penalty on squared weights [default: 0]
-        #[arg(long, help_heading = "Learner")]
+        #[arg(long, value_name = "PENALTY", help_heading = "Learner")]
         l2: f32,
         /// Categories share 2^BITS weights, 1 to 24 [default: 18]
         #[arg(long, value_name = "BITS", help_heading = "Learner")]
@@ -158,13 +158,13 @@ section! {
         #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Passes")]
         replay_file: String,
         /// How numbers are kept for the later passes: f16 takes half the room, and rounds them [default: f32]
-        #[arg(long, value_enum, help_heading = "Passes")]
+        #[arg(long, value_enum, value_name = "NUMBERS", help_heading = "Passes")]
         replay_numbers: Numbers,
         /// auto, cpu, gpu, gpu:INDEX or gpu:NAME [default: auto]
         #[arg(long, help_heading = "Run")]
         device: String,
         /// Ingest threads [default: one a core]
-        #[arg(long, help_heading = "Run")]
+        #[arg(long, value_name = "N", help_heading = "Run")]
         threads: usize,
     }
 }
@@ -181,7 +181,7 @@ section! {
         order: Order,
         /// What becomes of a late record: learn it all the same, put it into --side, or drop it (each is counted)
         /// [default: learn]
-        #[arg(long, value_enum, help_heading = "Event time")]
+        #[arg(long, value_enum, value_name = "ACTION", help_heading = "Event time")]
         late: LateRecords,
         /// The label becomes known so long after the event time: the record is predicted at once and learned then
         #[arg(long, value_name = "TIME", help_heading = "Late labels")]
@@ -197,7 +197,7 @@ section! {
         #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Late labels")]
         outcomes: String,
         /// What a record becomes for which no outcome came in time [default: negative]
-        #[arg(long, value_enum, help_heading = "Late labels")]
+        #[arg(long, value_enum, value_name = "LABEL", help_heading = "Late labels")]
         at_timeout: AtTimeout,
         /// How long after its timeout a positive outcome still corrects the record, in the learner and in the figures of the
         /// whole run; windows and segments keep the negative [default: not at all]
@@ -214,7 +214,7 @@ section! {
 section! {
     /// `[output]`: what to write, and when to give up.
     OutputOptions {
-        /// One row a record: .csv or .jsonl, - for standard output
+        /// One row a record: .csv, .jsonl, .arrow or .parquet, - for standard output as CSV
         #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
         predictions: String,
         /// The model, as safetensors
@@ -281,7 +281,8 @@ section! {
         #[arg(long, value_name = "RECORDS|TIME", help_heading = "Checkpoint")]
         checkpoint_every: String,
         /// Go on from the newest checkpoint; where there is none, start
-        #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Checkpoint")]
+        #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL",
+              help_heading = "Checkpoint")]
         resume: bool,
         /// Checkpoints to keep [default: 3]
         #[arg(long, value_name = "N", help_heading = "Checkpoint")]

@@ -4,10 +4,13 @@
 //! Siblings: [`cpu`] and [`gpu`], which never name each other; the choice between them is [`device::open`], and what
 //! happens when a GPU fails under way is [`failover`]. What is measured with is [`made_up`].
 
+pub mod adapters;
 pub mod cpu;
 pub mod crossing;
 pub mod device;
 pub mod failover;
+// Without the feature, one that finds no adapter stands for it.
+#[cfg_attr(not(feature = "gpu"), path = "no_gpu.rs")]
 pub mod gpu;
 pub mod made_up;
 pub mod many;

@@ -70,7 +70,7 @@ impl Model {
     }
 
     /// Whether its rates adapt and have seen no gradient yet, so that they are not worth freezing.
-    pub(super) fn is_cold(&self) -> bool {
+    pub fn is_cold(&self) -> bool {
         with_rule!(self.optimizer, Penalty::NONE, rule => rule.is_cold(self.bias))
     }
 

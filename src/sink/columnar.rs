@@ -10,19 +10,15 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Float32Builder, Float64Builder, RecordBatch, StringBuilder, UInt8Builder, UInt64Builder};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::ipc::writer::StreamWriter;
-use parquet::arrow::ArrowWriter;
-use parquet::basic::Compression;
-use parquet::file::properties::WriterProperties;
 
 use super::form::Form;
+use super::parquet::ParquetRows;
 use crate::error::{Error, ErrorKind, Result};
 use crate::examples::Scored;
 use crate::metric::probability;
 
 /// Rows of a batch.
-const BATCH: usize = 8 * 1024;
-/// Rows of a row group of Parquet.
-const GROUP: usize = 16 * BATCH;
+pub(super) const BATCH: usize = 8 * 1024;
 
 /// Predictions on their way into columns.
 #[derive(Debug)]
@@ -40,7 +36,7 @@ pub(super) struct ColumnarRows {
 }
 
 enum To {
-    Parquet(Box<ArrowWriter<Vec<u8>>>),
+    Parquet(ParquetRows),
     Arrow(Box<StreamWriter<Vec<u8>>>),
 }
 
@@ -48,18 +44,11 @@ impl ColumnarRows {
     /// Starts; `goes_on` where the beginning of an Arrow stream has been written before.
     ///
     /// # Errors
-    /// A form that has no columns.
+    /// A form that has no columns, or that this build does not have.
     pub fn new(form: Form, id_column: Option<&str>, goes_on: bool) -> Result<Self> {
         let schema = schema(id_column);
         let to = match form {
-            Form::Parquet => {
-                let properties = WriterProperties::builder()
-                    .set_compression(Compression::SNAPPY)
-                    .set_created_by("tidemill".into())
-                    .set_max_row_group_row_count(Some(GROUP));
-                let writer = ArrowWriter::try_new(Vec::new(), schema.clone(), Some(properties.build()));
-                To::Parquet(Box::new(writer.map_err(failed)?))
-            }
+            Form::Parquet => To::Parquet(ParquetRows::new(&schema)?),
             _ => To::Arrow(Box::new(StreamWriter::try_new(Vec::new(), &schema).map_err(failed)?)),
         };
         let mut rows = Self {
@@ -117,7 +106,7 @@ impl ColumnarRows {
         columns.push(Arc::new(self.version.finish()));
         let batch = RecordBatch::try_new(self.schema.clone(), columns).map_err(failed)?;
         match &mut self.to {
-            To::Parquet(writer) => writer.write(&batch).map_err(failed),
+            To::Parquet(writer) => writer.write(&batch),
             To::Arrow(writer) => writer.write(&batch).map_err(failed),
         }
     }
@@ -126,7 +115,7 @@ impl ColumnarRows {
     pub fn finish(&mut self) -> Result<()> {
         self.end_batch()?;
         match &mut self.to {
-            To::Parquet(writer) => writer.finish().map(drop).map_err(failed),
+            To::Parquet(writer) => writer.finish(),
             To::Arrow(writer) => writer.finish().map_err(failed),
         }
     }
@@ -134,7 +123,7 @@ impl ColumnarRows {
     /// The bytes so far; they are for whoever asks to write and to clear.
     pub fn bytes(&mut self) -> &mut Vec<u8> {
         match &mut self.to {
-            To::Parquet(writer) => writer.inner_mut(),
+            To::Parquet(writer) => writer.bytes(),
             To::Arrow(writer) => writer.get_mut(),
         }
     }
@@ -152,7 +141,8 @@ fn schema(id_column: Option<&str>) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-fn failed(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+/// Rows that no columns can be made of.
+pub(super) fn failed(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::new(ErrorKind::Output, "the predictions could not be put into columns: write them as .csv").because(cause)
 }
 

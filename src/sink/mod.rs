@@ -10,6 +10,9 @@ mod form;
 pub mod metrics;
 pub mod model;
 pub mod output;
+// Without the feature, one that writes nothing stands for it.
+#[cfg_attr(not(feature = "parquet"), path = "no_parquet.rs")]
+mod parquet;
 pub mod predictions;
 pub mod rejected;
 pub mod side;

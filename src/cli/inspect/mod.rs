@@ -22,7 +22,7 @@ pub(super) struct InspectArgs {
     #[arg(value_name = "MODEL|CHECKPOINT")]
     file: PathBuf,
     /// Numeric columns and features to show, by absolute weight, and features by how many records have them
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, value_name = "N", default_value_t = 10)]
     top: usize,
 }
 

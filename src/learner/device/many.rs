@@ -55,7 +55,7 @@ fn faster(field: &Field, threads: usize, features: usize) -> Result<OpenedMany> 
             return on_cpu(field, threads, format!("the only adapter, {}, is software", adapter.name()));
         }
         Ok(adapter) => adapter,
-        Err(_) => return on_cpu(field, threads, "no GPU was found"),
+        Err(_) => return on_cpu(field, threads, adapter::NONE),
     };
     let kind = Kind { shape: field.shape, features };
     let rows = field.settings.iter().map(|settings| settings.batch).max().unwrap_or(1);

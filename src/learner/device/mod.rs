@@ -179,7 +179,7 @@ fn open_faster(job: Job) -> Opened {
             return open_cpu(job, why);
         }
         Ok(adapter) => adapter,
-        Err(_) => return open_cpu(job, "no GPU was found"),
+        Err(_) => return open_cpu(job, gpu::adapter::NONE),
     };
     let variant = tuned(&adapter, &job);
     let rates = compare(&adapter, &job, variant);

@@ -197,6 +197,7 @@ impl fmt::Debug for Failover {
 
 /// On a real device; `tests/failover.rs` has the rest, on any machine.
 #[cfg(test)]
+#[cfg(feature = "gpu")]
 mod tests {
     use super::*;
     use crate::batcher::Batcher;

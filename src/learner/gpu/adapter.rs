@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::fault::{Faults, lost};
 use super::variant::Abilities;
 use crate::error::{Error, Result};
+pub use crate::learner::adapters::{AdapterSummary, Wanted};
 
 /// How long a submit may take before the device is given up.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -15,45 +16,12 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Features that are used where an adapter has them.
 const WELCOME: wgpu::Features = wgpu::Features::MAPPABLE_PRIMARY_BUFFERS.union(wgpu::Features::SUBGROUP);
 
-/// What `tidemill devices` shows of an adapter.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
-pub struct AdapterSummary {
-    /// Its number for `--device gpu:NUMBER`.
-    pub index: usize,
-    /// Its name for `--device gpu:NAME`.
-    pub name: String,
-    /// Vulkan, Metal or Dx12.
-    pub backend: String,
-    /// `discrete`, `integrated`, `virtual`, `software` or `other`.
-    pub kind: &'static str,
-    /// Driver and its version.
-    pub driver: String,
-    /// Bytes of the largest buffer.
-    pub max_buffer_size: u64,
-    /// Bytes of the largest buffer that a kernel can see; a hashed table takes 8 bytes a weight.
-    pub max_binding_size: u64,
-    /// Fewest and most threads that run in step.
-    pub subgroup_sizes: [u32; 2],
-    /// Bytes that the threads of a workgroup can share.
-    pub workgroup_storage: u32,
-    /// Whether kernels can use 16-bit floats.
-    pub f16: bool,
-    /// Whether kernels can exchange values within a subgroup.
-    pub subgroup: bool,
-    /// Whether kernels can be timed on the device.
-    pub timestamp: bool,
-    /// Whether the host can write storage buffers without a copy.
-    pub mappable: bool,
-}
+/// What is said where no adapter is found.
+pub const NONE: &str = "no GPU was found";
 
-/// Which adapter is wanted.
-#[derive(Debug, Clone, Copy)]
-pub enum Wanted<'a> {
-    /// The most powerful kind; software only where there is nothing else.
-    Best,
-    /// A number of the list, or else a part of a name, in any case.
-    Named(&'a str),
-}
+/// What a machine needs to have one.
+pub const NEEDED: &str = "Vulkan (on Linux: a driver such as mesa-vulkan-drivers or the vendor's, and libvulkan1), Metal or \
+                          DX12 is needed";
 
 /// An adapter that was found and not opened yet.
 #[derive(Debug)]
@@ -88,7 +56,7 @@ pub fn list() -> Vec<AdapterSummary> {
 pub fn find(wanted: Wanted<'_>) -> Result<Adapter> {
     let mut adapters = all();
     if adapters.is_empty() {
-        return Err(Error::device(format!("no GPU was found: {}; or run with --device cpu", advice())));
+        return Err(Error::device(format!("{NONE}: {}; or run with --device cpu", advice())));
     }
     let place = match wanted {
         Wanted::Best => best(&adapters),

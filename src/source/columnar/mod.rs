@@ -10,6 +10,8 @@
 
 mod arrow_file;
 mod arrow_stream;
+// Without the feature, one that opens no file stands for it.
+#[cfg_attr(not(feature = "parquet"), path = "no_parquet.rs")]
 mod parquet;
 mod storage;
 
