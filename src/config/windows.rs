@@ -77,7 +77,9 @@ impl Windows {
 pub(super) fn threshold(options: &OutputOptions) -> Result<Threshold> {
     let Some(named) = options.threshold else { return Ok(Threshold::default()) };
     Threshold::new(named).ok_or_else(|| {
-        Error::usage(format!("--threshold {named} is no probability between 0.000001 and 0.999999: write --threshold 0.5"))
+        Error::usage(format!(
+            "--threshold {named} is no probability between 0.000001 and 0.999999: write --threshold 0.5"
+        ))
     })
 }
 

@@ -104,7 +104,8 @@ impl Confusion {
 
     /// Agreement of predictions and labels beyond that of a guesser with the same shares of both (Cohen 1960).
     pub fn kappa(&self) -> Option<f64> {
-        let (predicted, positive) = (self.true_positive + self.false_positive, self.true_positive + self.false_negative);
+        let (predicted, positive) =
+            (self.true_positive + self.false_positive, self.true_positive + self.false_negative);
         let all = self.weight();
         let [predicted, positive] = [predicted, positive].map(|of| ratio(of, all));
         let (predicted, positive) = (predicted?, positive?);
@@ -139,8 +140,7 @@ mod tests {
 
     #[test]
     fn figures_are_those_worked_out_by_hand() {
-        let all =
-            Confusion { true_positive: 6.0, false_positive: 2.0, false_negative: 3.0, true_negative: 9.0 };
+        let all = Confusion { true_positive: 6.0, false_positive: 2.0, false_negative: 3.0, true_negative: 9.0 };
         assert!(near(all.precision(), 0.75) && near(all.recall(), 2.0 / 3.0) && near(all.f1(), 12.0 / 17.0));
         // (6 * 9 - 2 * 3) / sqrt(8 * 9 * 11 * 12)
         assert!(near(all.mcc(), 48.0 / 9504.0_f64.sqrt()));

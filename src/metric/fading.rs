@@ -63,7 +63,7 @@ impl Fading {
 
     /// Takes the sums of so many rows.
     pub(super) fn add(&mut self, tally: &Tally) {
-        self.block.merge(tally);
+        self.block.merge(&Tally { records: 0, ..*tally }); // a label that comes late has no record
         if self.block.labelled >= BLOCK {
             *self = Self { past: self.now(), block: Tally::default() };
         }
@@ -96,8 +96,8 @@ mod tests {
     fn rows(count: u32) -> Vec<(f32, f32, f32)> {
         let row = |at: u32| {
             let logit = (at.wrapping_mul(2_654_435_761) >> 12) as f32 / (1 << 18) as f32 - 2.0;
-            let label = if at % 7 == 3 { f32::NAN } else { f32::from(u8::from(at % 3 == 0)) };
-            (logit, label, if at % 5 == 0 { 2.5 } else { 1.0 })
+            let label = if at % 7 == 3 { f32::NAN } else { f32::from(u8::from(at.is_multiple_of(3))) };
+            (logit, label, if at.is_multiple_of(5) { 2.5 } else { 1.0 })
         };
         (0..count).map(row).collect()
     }
@@ -146,7 +146,8 @@ mod tests {
         let mut metrics = Metrics::default();
         let all = BLOCK * (HALF_LIFE / BLOCK);
         let add = |metrics: &mut Metrics, logit: f32| {
-            (0..all / BLOCK).for_each(|_| metrics.add(&[logit; BLOCK as usize], &[1.0; BLOCK as usize], &[1.0; BLOCK as usize]));
+            (0..all / BLOCK)
+                .for_each(|_| metrics.add(&[logit; BLOCK as usize], &[1.0; BLOCK as usize], &[1.0; BLOCK as usize]));
         };
         add(&mut metrics, -1.0);
         let before = metrics.fading.now().calibration.weight;

@@ -182,7 +182,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(name);
         let mut writer = MetricsWriter::create(&path).unwrap();
-        writer.write(&closed().lines(Threshold::default(), |number| (0, "site", if number == 0 { "a,\"b\"" } else { "" }))).unwrap();
+        writer
+            .write(
+                &closed().lines(Threshold::default(), |number| (0, "site", if number == 0 { "a,\"b\"" } else { "" })),
+            )
+            .unwrap();
         writer.finish().unwrap();
         std::fs::read_to_string(path).unwrap()
     }

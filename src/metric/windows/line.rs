@@ -90,11 +90,7 @@ impl Figures {
 impl Closed {
     /// The line of the window, then one for each of its segments, called as `name` says: column and value. Segments come
     /// in the order of their columns, within one as they first came.
-    pub fn lines<'a>(
-        &self,
-        threshold: Threshold,
-        name: impl Fn(u32) -> (usize, &'a str, &'a str),
-    ) -> Vec<Line<'a>> {
+    pub fn lines<'a>(&self, threshold: Threshold, name: impl Fn(u32) -> (usize, &'a str, &'a str)) -> Vec<Line<'a>> {
         let mut segments: Vec<_> = self.window.segments.iter().map(|(&number, cell)| (name(number), cell)).collect();
         segments.sort_by_key(|((column, _, _), _)| *column); // stable
         let named = segments.into_iter().map(|((_, column, value), cell)| Line {
