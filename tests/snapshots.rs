@@ -19,6 +19,7 @@ use tidemill::learner::{Model, Penalty, Shape, Update};
 use tidemill::metric::Metrics;
 use tidemill::record::Position;
 use tidemill::scaler::Scaler;
+use tidemill::snapshot::State;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
@@ -79,6 +80,28 @@ proptest! {
         }
         let back = restored(&metrics, Metrics::default());
         prop_assert!(shown(&back) == shown(&metrics));
+        prop_assert!(!explodes || back.fading.past.log_loss.weight > 0.0);
+        // They go on alike, too.
+        let (mut metrics, mut back) = (metrics, back);
+        for metrics in [&mut metrics, &mut back] {
+            metrics.add(&[0.5; 2000], &[1.0; 2000], &[1.0; 2000]);
+        }
+        prop_assert!(shown(&back) == shown(&metrics));
+    }
+
+    #[test]
+    fn metrics_from_before_there_were_fading_figures_begin_them_where_they_go_on(labels in 1..3000_usize) {
+        let mut metrics = Metrics::default();
+        metrics.add(&vec![0.5; labels], &vec![1.0; labels], &vec![1.0; labels]);
+        let mut older = State::default();
+        let is_newer = |name: &str| name.contains("/fading") || name.ends_with("/no_change");
+        let arrays = state_of(&metrics);
+        arrays.arrays().iter().filter(|array| !is_newer(&array.name)).for_each(|array| older.push(array.clone()));
+        prop_assert_eq!(older.arrays().len() + 5, arrays.arrays().len());
+        let mut back = Metrics::default();
+        older.restore(&mut back).unwrap();
+        let fresh = Metrics::default();
+        prop_assert_eq!((back.total, back.no_change, back.fading), (metrics.total, fresh.no_change, fresh.fading));
     }
 
     #[test]

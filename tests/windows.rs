@@ -86,6 +86,14 @@ fn a_window_of_the_whole_stream_has_the_figures_of_the_summary() {
     let area = |of: &Value| (of["auc"].as_f64().unwrap(), of["auc_error"].as_f64().unwrap());
     let ((have, off), (want, exact)) = (area(&line), area(&summary));
     assert!((have - want).abs() <= off + exact && off < 0.02, "{have} {want} {off}");
+    for key in ["normalized_entropy", "threshold", "precision", "recall", "f1", "mcc", "kappa", "kappa_majority"] {
+        let (have, want) = (line[key].as_f64().unwrap(), summary[key].as_f64().unwrap());
+        assert!((have - want).abs() < 1e-9, "{key}: {have} {want}");
+    }
+    for (key, error, most) in [("pr_auc", "pr_auc_error", 0.1), ("ece", "ece_error", 0.05)] {
+        let [have, want] = [&line, &summary].map(|of| [key, error].map(|key| of[key].as_f64().unwrap()));
+        assert!((have[0] - want[0]).abs() <= have[1] + want[1] && have[1] < most, "{key}: {have:?} {want:?}");
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod bench;
 mod check;
+mod compare;
 mod completions;
 mod devices;
 mod generate;
@@ -45,6 +46,8 @@ enum Command {
     Generate(generate::GenerateArgs),
     /// Show what is inside a model or a checkpoint
     Inspect(inspect::InspectArgs),
+    /// Put the summaries of runs side by side
+    Compare(compare::CompareArgs),
     /// Kill a job at several moments, resume it, and compare its outputs with an uninterrupted run's
     VerifyResume(verify_resume::VerifyResumeArgs),
     /// List the devices that can learn, and their limits
@@ -80,6 +83,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Predict(args) => predict::run(args),
         Command::Generate(args) => generate::run(args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Compare(args) => compare::run(&args),
         Command::VerifyResume(args) => verify_resume::run(args),
         Command::Devices => devices::run(),
         Command::Bench(args) => bench::run(&args),

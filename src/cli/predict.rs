@@ -65,6 +65,9 @@ pub(super) struct PredictArgs {
     /// Values of a segment's column that are told apart, the first that come [default: 1000]
     #[arg(long, value_name = "N")]
     segments: Option<usize>,
+    /// Probability from which a prediction counts as positive in precision, recall, F1, MCC and kappa [default: 0.5]
+    #[arg(long, value_name = "P")]
+    threshold: Option<f64>,
     /// Look for a loss that rises for good: adwin, page-hinkley, or both with a comma
     #[arg(long, value_enum, value_delimiter = ',', value_name = "DETECTOR")]
     drift: Option<Vec<DetectorName>>,
@@ -138,6 +141,7 @@ fn options(args: PredictArgs) -> Options {
             metrics_every: args.metrics_every,
             segment: args.segment,
             segments: args.segments,
+            threshold: args.threshold,
             alerts: args.alerts,
             max_rejected: args.max_rejected,
         },

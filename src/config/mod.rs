@@ -25,6 +25,7 @@ use crate::encoder::label::LabelRule;
 use crate::error::{Error, Result};
 use crate::learner::device::DeviceChoice;
 use crate::learner::{MAX_HASH_BITS, Optimizer, Penalty, Settings, Update};
+use crate::metric::confusion::Threshold;
 use crate::schema::{Feature, Format, Step};
 use crate::source::{Input, names};
 pub use checkpoint::{Checkpointing, Every};
@@ -85,6 +86,8 @@ pub struct Plan {
     pub live: Live,
     /// What metrics are told by beside those of the whole run.
     pub windows: Option<Windows>,
+    /// The probability from which a prediction counts as positive.
+    pub threshold: Threshold,
     /// Who looks for drift, and what is done about it.
     pub drift: Option<Spec>,
 }
@@ -248,6 +251,7 @@ impl Plan {
         source.time_format.as_deref().map_or(Ok(()), time_format)?;
         let event_time = EventTime::of(&options)?;
         let windows = Windows::of(&options.output)?.map(|windows| windows.within(event_time.as_ref()));
+        let threshold = windows::threshold(&options.output)?;
         let output = options.output.clone();
         let path = |name: Option<String>| name.map(PathBuf::from);
         Ok(Self {
@@ -275,6 +279,7 @@ impl Plan {
             passes: Passes::of(&options)?,
             live,
             windows,
+            threshold,
             drift: drift::of(&options, settings.optimizer)?,
             base: Options::default(),
             options,

@@ -200,7 +200,7 @@ section! {
         #[arg(long, value_enum, value_name = "LABEL", help_heading = "Late labels")]
         at_timeout: AtTimeout,
         /// How long after its timeout a positive outcome still corrects the record, in the learner and in the figures of the
-        /// whole run; windows and segments keep the negative [default: not at all]
+        /// whole run; windows, segments, fading figures and the no-change classifier keep the negative [default: not at all]
         #[arg(long, value_name = "TIME", help_heading = "Late labels")]
         corrections: String,
         /// Memory for records whose labels are not known yet, like 512M or 4G, and as much for those that --out-of-order
@@ -241,6 +241,10 @@ section! {
         /// Values of a segment's column that are told apart, the first that come [default: 1000]
         #[arg(long, value_name = "N", help_heading = "Output")]
         segments: usize,
+        /// Probability from which a prediction counts as positive in precision, recall, F1, MCC and kappa: of the edges of
+        /// bins of 1/256 logit (of windows and segments 1/32) the nearest one [default: 0.5]
+        #[arg(long, value_name = "P", help_heading = "Output")]
+        threshold: f64,
         /// Alarms of --drift, as JSON lines
         #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
         alerts: String,

@@ -3,6 +3,7 @@
 use super::EventTime;
 use super::options::OutputOptions;
 use crate::error::{Error, Result};
+use crate::metric::confusion::Threshold;
 use crate::metric::windows::{Every, Spec};
 use crate::schema::step::Within;
 
@@ -12,7 +13,7 @@ const DEFAULT_SEGMENTS: usize = 1000;
 const MOST: usize = 8;
 
 /// What metrics are told by beside those of the whole run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Windows {
     /// The windows.
     pub spec: Spec,
@@ -58,7 +59,7 @@ impl Windows {
         let named = metrics_every.iter().flatten().map(|text| every(text)).collect::<Result<Vec<_>>>()?;
         check_number("--metrics-every", named.len())?;
         check_number("--segment", columns.len())?;
-        let spec = Spec { every: named, horizon: 0 };
+        let spec = Spec { every: named, horizon: 0, threshold: threshold(options)? };
         let is_asked = !spec.every.is_empty() || !columns.is_empty();
         Ok(is_asked.then_some(Self { spec, segments: columns, most }))
     }
@@ -67,6 +68,19 @@ impl Windows {
     pub fn need_time(&self) -> bool {
         self.spec.every.iter().any(|every| matches!(every, Every::Time(_)))
     }
+}
+
+/// The probability from which a prediction counts as positive.
+///
+/// # Errors
+/// One that is no threshold.
+pub(super) fn threshold(options: &OutputOptions) -> Result<Threshold> {
+    let Some(named) = options.threshold else { return Ok(Threshold::default()) };
+    Threshold::new(named).ok_or_else(|| {
+        Error::usage(format!(
+            "--threshold {named} is no probability between 0.000001 and 0.999999: write --threshold 0.5"
+        ))
+    })
 }
 
 fn check_number(flag: &str, named: usize) -> Result<()> {
@@ -113,6 +127,7 @@ mod tests {
             ("metrics = 'm.csv'\nmetrics-every = ['soon']", "15m"),
             ("metrics = 'm.csv'\nmetrics-every = ['0']", "a number of records"),
             ("segment = ['a']\nsegments = 0", "outside 1 to"),
+            ("segment = ['a']\nthreshold = 1.0", "--threshold 0.5"),
         ] {
             let error = of(job).unwrap_err().to_string();
             assert!(error.contains(said), "{job}: {error}");

@@ -60,7 +60,8 @@ impl Engine {
 
     fn tell_windows(&mut self, sink: &mut dyn Sink) -> Result<()> {
         let segments = self.batcher.segments();
+        let threshold = self.windowed.as_ref().map(Windowed::threshold).unwrap_or_default();
         let name = |number| segments.map_or((0, "", ""), |segments| segments.name(number));
-        self.closed.drain(..).try_for_each(|closed| sink.window(&closed.lines(name)))
+        self.closed.drain(..).try_for_each(|closed| sink.window(&closed.lines(threshold, name)))
     }
 }

@@ -8,14 +8,13 @@
 //! bin are counted as a tie. A positive and a negative in the same bin truly add between 0 and 1 and are counted as
 //! 1/2, so the value here differs from the exact one by at most `1/2 sum_b P_b N_b / (P N)`: [`Auc::error`].
 
-/// Bins of a unit of logit.
-const PER_UNIT: f32 = 256.0;
+use super::bin::{Bin, Width};
 
-/// Bins end at plus and minus this logit.
-const LIMIT: f32 = 16.0;
+/// How wide bins are, in logits.
+pub(super) const WIDTH: Width = Width { per_unit: 256.0, limit: 16.0 };
 
 /// Bins within the limits, and one at each end.
-pub const BINS: usize = 2 * (LIMIT * PER_UNIT) as usize + 2;
+pub const BINS: usize = WIDTH.bins();
 
 /// Weights of negatives and positives by bin of logit.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,10 +54,24 @@ impl Auc {
         Area::of(&self.bins).error
     }
 
+    /// The bins that hold anything, lowest logits first.
+    ///
+    /// ```
+    /// use tidemill::metric::Metrics;
+    /// let mut metrics = Metrics::default();
+    /// metrics.add(&[0.0, 0.001], &[0.0, 1.0], &[1.0; 2]);
+    /// let bins: Vec<_> = metrics.auc.used().collect();
+    /// assert_eq!((bins.len(), bins[0].low, bins[0].high, bins[0].weight()), (1, 0.0, 1.0 / 256.0, 2.0));
+    /// ```
+    pub fn used(&self) -> impl DoubleEndedIterator<Item = Bin> + Clone {
+        let used = self.bins.iter().enumerate().filter(|(_, sums)| **sums != [0.0; 2]);
+        used.map(|(number, &sums)| WIDTH.bin(number, sums))
+    }
+
     /// Adds one labelled prediction.
     #[inline(always)]
     pub(super) fn add(&mut self, logit: f32, label: f32, weight: f64) {
-        self.bins[bin_of(logit)][usize::from(label > 0.5)] += weight;
+        self.bins[WIDTH.bin_of(logit)][usize::from(label > 0.5)] += weight;
     }
 }
 
@@ -82,13 +95,6 @@ impl Area {
         let pairs = positives * below;
         Self { value: super::ratio(ranked + 0.5 * tied, pairs), error: super::ratio(0.5 * tied, pairs) }
     }
-}
-
-/// The bin of a logit: rounding included, a higher logit never has a lower bin, which is all the bound needs.
-#[inline(always)]
-fn bin_of(logit: f32) -> usize {
-    let bin = logit * PER_UNIT + (LIMIT * PER_UNIT + 1.0);
-    (bin as usize).min(BINS - 1) // the cast takes what is negative, and NaN, to 0
 }
 
 /// A logit, whether its label is positive, and its weight.
@@ -143,13 +149,13 @@ mod tests {
 
         #[test]
         fn a_higher_logit_never_has_a_lower_bin(a in -40.0..40.0f32, b in -40.0..40.0f32) {
-            prop_assert!(bin_of(a.min(b)) <= bin_of(a.max(b)));
+            prop_assert!(WIDTH.bin_of(a.min(b)) <= WIDTH.bin_of(a.max(b)));
         }
     }
 
     #[test]
     fn every_bin_can_be_reached_and_nothing_falls_outside() {
-        let mut seen = vec![false; BINS];
+        let (mut seen, bin_of) = (vec![false; BINS], |logit: f32| WIDTH.bin_of(logit));
         for step in -20 * 512..20 * 512 {
             seen[bin_of(step as f32 / 512.0)] = true;
         }

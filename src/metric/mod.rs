@@ -2,14 +2,23 @@
 //!
 //! Every prediction counts, none was made by a model that had seen its label. Records without a label are counted
 //! and not scored; example weights count as repetitions. Slices in, plain sums kept: no learner, no I/O, no clock.
-//! A figure that would divide by zero records is `None`. Siblings: [`log_loss`], [`auc`], [`calibration`],
-//! [`explosion`]; [`windows`] of the stream, made of a [`cell`] each with its [`ranking`]. Predictions are finite numbers: the engine ends a run at the first that is not.
+//! A figure that would divide by zero records is `None`. Siblings: [`log_loss`], [`auc`], [`calibration`], [`no_change`],
+//! [`fading`], [`explosion`], which keep sums; [`bin`], and what is worked out from bins at the end: [`average_precision`],
+//! [`calibration_error`], [`confusion`], told as [`quality`]; [`windows`] of the stream, made of a [`cell`] each with its
+//! [`ranking`]. Predictions are finite numbers: the engine ends a run at the first that is not.
 
 pub mod auc;
+pub mod average_precision;
+pub mod bin;
 pub mod calibration;
+pub mod calibration_error;
 pub mod cell;
+pub mod confusion;
 pub mod explosion;
+pub mod fading;
 pub mod log_loss;
+pub mod no_change;
+pub mod quality;
 pub mod ranking;
 pub mod windows;
 
@@ -19,7 +28,9 @@ use crate::snapshot::{Restoring, Saving, Snapshot};
 use auc::Auc;
 use calibration::Calibration;
 use explosion::ExplosionWatch;
+use fading::{Faded, Fading};
 use log_loss::{LogLoss, Softplus};
+use no_change::NoChange;
 
 /// The metrics of a run so far. All of its state is in its public fields.
 ///
@@ -42,6 +53,10 @@ pub struct Metrics {
     pub last: Option<Last>,
     /// Where the loss exploded, if it did.
     pub explosion: ExplosionWatch,
+    /// What saying the last label again came to.
+    pub no_change: NoChange,
+    /// Sums in which older records count less.
+    pub fading: Fading,
 }
 
 /// Counts and sums over a stretch of the stream.
@@ -89,13 +104,27 @@ impl Metrics {
 
     /// The same, with the number in the run of the first record.
     fn add_from(&mut self, first: u64, logit: &[f32], label: &[f32], weight: &[f32]) {
-        let tally = Tally::of(logit, label, weight, &mut self.auc);
+        let tally = self.tally(logit, label, weight);
         self.total.merge(&tally);
         self.since_last.merge(&tally);
         self.explosion.add(tally.labelled, &tally.log_loss, first);
         if let (Some(&logit), Some(&label)) = (logit.last(), label.last()) {
             self.last = Some(Last { logit, label });
         }
+    }
+
+    /// The sums of predictions, which are also taken into what depends on their order.
+    fn tally(&mut self, logit: &[f32], label: &[f32], weight: &[f32]) -> Tally {
+        self.no_change.add(label, weight);
+        let (mut tally, mut at) = (Tally::default(), 0);
+        while at < label.len() {
+            let rows = at..at + self.fading.rows(&label[at..]);
+            at = rows.end;
+            let part = Tally::of(&logit[rows.clone()], &label[rows.clone()], &weight[rows], &mut self.auc);
+            self.fading.add(&part);
+            tally.merge(&part);
+        }
+        tally
     }
 
     /// Takes in labels that became known after their records had been predicted and counted.
@@ -110,15 +139,15 @@ impl Metrics {
     /// ```
     pub fn add_known(&mut self, scored: &Scored) {
         let batch = &scored.batch;
-        let tally = Tally::of(&scored.logit, &batch.label, &batch.weight, &mut self.auc);
-        let tally = Tally { records: 0, ..tally };
+        let tally = Tally { records: 0, ..self.tally(&scored.logit, &batch.label, &batch.weight) };
         self.total.merge(&tally);
         self.since_last.merge(&tally);
         let first = batch.record.first().copied().unwrap_or_default();
         self.explosion.add(tally.labelled, &tally.log_loss, first);
     }
 
-    /// Takes back that records were counted as negatives, and counts them as the positives that they turned out to be.
+    /// Takes back that records were counted as negatives, and counts them as the positives that they turned out to be. What
+    /// depends on the order of labels keeps the negatives, which were what was known then: `no_change` and `fading`.
     ///
     /// ```
     /// use tidemill::{examples::{MicroBatch, Scored}, metric::Metrics};
@@ -209,18 +238,21 @@ impl Snapshot for Metrics {
     const PART: &'static str = "metrics";
 
     fn save(&self, to: &mut Saving<'_>) {
-        let Self { total, since_last, auc: Auc { bins }, last, explosion } = self;
+        let Self { total, since_last, auc: Auc { bins }, last, explosion, no_change, fading } = self;
         total.save("total", to);
         since_last.save("since_last", to);
         let used = || bins.iter().zip(0_u32..).filter(|(sums, _)| **sums != [0.0; 2]);
         to.put("auc", &used().flat_map(|(&sums, _)| sums).collect::<Vec<_>>());
         to.put("auc_bins", &used().map(|(_, bin)| bin).collect::<Vec<_>>());
         to.put("last", &last.map_or([0.0; 3], |Last { logit, label }| [1.0, logit, label]));
+        let NoChange { last, correct, weight } = *no_change;
+        to.put("no_change", &[f64::from(last), correct, weight]);
+        fading.save(to);
         to.save(explosion);
     }
 
     fn restore(&mut self, from: &Restoring<'_>) -> Result<()> {
-        let Self { total, since_last, auc: Auc { bins }, last, explosion } = self;
+        let Self { total, since_last, auc: Auc { bins }, last, explosion, no_change, fading } = self;
         total.restore("total", from)?;
         since_last.restore("since_last", from)?;
         let used: Vec<u32> = from.get("auc_bins")?;
@@ -232,7 +264,34 @@ impl Snapshot for Metrics {
         }
         let [is_there, logit, label] = from.numbers::<f32, 3>("last")?;
         *last = (is_there != 0.0).then_some(Last { logit, label });
+        // Both came later: in older files they are missing, and begin where the run goes on.
+        if from.has("no_change") {
+            let [label, correct, weight] = from.numbers::<f64, 3>("no_change")?;
+            *no_change = NoChange { last: label as f32, correct, weight };
+        }
+        fading.restore(from)?;
         from.restore(explosion)
+    }
+}
+
+impl Fading {
+    fn save(&self, to: &mut Saving<'_>) {
+        let Self { past: Faded { log_loss, calibration }, block } = *self;
+        let past = Tally { log_loss, calibration, ..Tally::default() };
+        past.save("fading.past", to);
+        block.save("fading.block", to);
+    }
+
+    fn restore(&mut self, from: &Restoring<'_>) -> Result<()> {
+        let Self { past: Faded { log_loss, calibration }, block } = self;
+        if from.has("fading.block.sums") {
+            let mut past = Tally::default();
+            past.restore("fading.past", from)?;
+            (*log_loss, *calibration) = (past.log_loss, past.calibration);
+            block.restore("fading.block", from)?;
+            from.check("fading.block", block.labelled < fading::BLOCK)?;
+        }
+        Ok(())
     }
 }
 

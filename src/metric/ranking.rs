@@ -6,13 +6,12 @@
 //! bound is the same, `1/2 sum_b P_b N_b / (P N)`, and is told with every figure.
 
 use super::auc::Area;
+use super::bin::{Bin, Width};
 
-/// Bins of a unit of logit.
-const PER_UNIT: f32 = 32.0;
-/// Bins end at plus and minus this logit.
-const LIMIT: f32 = 16.0;
+/// How wide bins are, in logits.
+pub(super) const WIDTH: Width = Width { per_unit: 32.0, limit: 16.0 };
 /// Bins within the limits, and one at each end.
-pub const BINS: u32 = 2 * (LIMIT * PER_UNIT) as u32 + 2;
+pub const BINS: u32 = WIDTH.bins() as u32;
 
 /// Weights of negatives and of positives in the bins that were met, lowest logits first.
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -27,7 +26,7 @@ impl Ranking {
     /// Adds a labelled prediction; says whether its bin is a new one.
     #[inline]
     pub fn add(&mut self, logit: f32, label: f32, weight: f64) -> bool {
-        let bin = bin_of(logit);
+        let bin = WIDTH.bin_of(logit) as u32;
         let (at, is_new) = match self.bins.binary_search(&bin) {
             Ok(at) => (at, false),
             Err(at) => {
@@ -52,13 +51,11 @@ impl Ranking {
         let Area { value, error } = Area::of(&self.sums);
         value.zip(error)
     }
-}
 
-/// A higher logit never has a lower bin.
-#[inline(always)]
-fn bin_of(logit: f32) -> u32 {
-    let bin = logit * PER_UNIT + (LIMIT * PER_UNIT + 1.0);
-    (bin as u32).min(BINS - 1) // the cast takes what is negative, and NaN, to 0
+    /// The bins that were met, lowest logits first.
+    pub fn used(&self) -> impl DoubleEndedIterator<Item = Bin> + Clone {
+        self.bins.iter().zip(&self.sums).map(|(&number, &sums)| WIDTH.bin(number as usize, sums))
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! A finished run as the summary that is written and shown.
 
 use super::passes::LaterPass;
+use super::saved::job_of;
 use super::stage::StageTimes;
 use super::{End, Outcome};
 use crate::config::Plan;
@@ -15,6 +16,7 @@ use crate::sink::summary::{StageTime, Summary};
 use crate::sink::told::{
     self, AlarmSummary, DriftSummary, EventTimeSummary, Joined, LateLabelsSummary, WindowsSummary,
 };
+use crate::source::Input;
 use crate::window;
 
 /// Features that are shown by name, of the largest weights and of the most frequent ones.
@@ -53,7 +55,9 @@ pub fn of(plan: &Plan, outcome: &Outcome) -> Summary {
         late_labels: outcome.told.late_labels.map(late_labels),
         drift: outcome.told.drifted.as_ref().map(drift),
         features: outcome.names.as_ref().map(|names| Shown::of(names, &outcome.model, SHOWN)),
-        ..Summary::new(&outcome.settings, &outcome.metrics)
+        inputs: plan.inputs.iter().map(Input::name).collect(),
+        job: job_of(plan),
+        ..Summary::new(&outcome.settings, &outcome.metrics).at_threshold(&outcome.metrics, plan.threshold)
     };
     summary.warnings.splice(..0, outcome.lost_device.iter().map(|lost| lost.note.clone()));
     summary.warnings.extend(warnings(plan, outcome));

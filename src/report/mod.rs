@@ -3,8 +3,9 @@
 //! Standard output belongs to data, so nothing here ever writes to it. Siblings: [`summary`] (the end of a run; [`told`],
 //! parts of the stream in it),
 //! [`progress`] (while it lasts), [`verdict`] (which stage held the others up), [`leaderboard`] (the learners of a sweep),
-//! [`page`] (parts of pages).
+//! [`mod@compare`] (runs side by side), [`page`] (parts of pages).
 
+pub mod compare;
 pub mod leaderboard;
 pub(crate) mod number;
 pub mod page;

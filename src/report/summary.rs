@@ -8,6 +8,7 @@ use super::number::{NOT_AVAILABLE, bytes, count, duration, figure, percent, quan
 use super::told::told;
 use super::verdict::{is_short, verdict};
 use crate::learner::Update;
+use crate::metric::quality::Quality;
 use crate::sink::summary::{LaterPass, Summary, WindowFeatures};
 
 /// Later passes that are shown.
@@ -42,19 +43,47 @@ fn headline(s: &Summary) -> String {
 /// What the predictions were worth: a figure on the left, what to hold against it on the right.
 fn figures(s: &Summary) -> String {
     let within = |error: f64| format!("binned: within {:.5} of the exact value", (error * 1e5).ceil() / 1e5);
-    let auc_error = s.auc_error.map_or(String::new(), within);
+    let ratio = figure(s.predicted_over_observed, 3);
     let mut rows = vec![
         ("log loss", figure(s.log_loss, 5), against_constant(s)),
-        ("AUC", figure(s.auc, 5), auc_error),
-        ("Brier", figure(s.brier, 5), format!("predicted / observed {}", figure(s.predicted_over_observed, 3))),
-        ("accuracy", figure(s.accuracy, 5), format!("base rate {}", figure(s.base_rate, 5))),
+        ("AUC", figure(s.auc, 5), s.auc_error.map_or(String::new(), within)),
+        ("PR-AUC", figure(s.quality.pr_auc, 5), s.quality.pr_auc_error.map_or(String::new(), within)),
+        ("Brier", figure(s.brier, 5), format!("predicted / observed {ratio}, ECE {}", figure(s.quality.ece, 3))),
+        ("accuracy", figure(s.accuracy, 5), format!("base rate {}{}", figure(s.base_rate, 5), kappas(s))),
+        ("F1", figure(s.quality.f1, 5), at_threshold(s)),
     ];
+    if s.labelled > s.fading.half_life {
+        rows.insert(1, ("lately", figure(s.fading.log_loss, 5), lately(s)));
+    }
     if let Some(best) = s.best_possible_log_loss {
         rows.insert(1, ("", String::new(), format!("best possible {best:.5}, for whoever knows the true weights")));
     }
     rows.iter()
         .map(|(name, value, beside)| format!("{:<12}{value:<11}{beside}", name).trim_end().to_owned() + "\n")
         .collect()
+}
+
+/// The log loss with older labels counting less.
+fn lately(s: &Summary) -> String {
+    let of = &s.fading;
+    let (entropy, half_life) = (figure(of.normalized_entropy, 3), count(of.half_life));
+    format!("{entropy} of its best constant's; a label counts half after {half_life} more")
+}
+
+/// Agreement beyond chance, and beyond what needs no model.
+fn kappas(s: &Summary) -> String {
+    let Quality { kappa: Some(kappa), kappa_majority, .. } = s.quality else { return String::new() };
+    let [majority, no_change] = [kappa_majority, s.kappa_no_change].map(|of| figure(of, 3));
+    format!("; kappa {kappa:.3}, against the majority {majority}, no change {no_change}")
+}
+
+fn at_threshold(s: &Summary) -> String {
+    let Quality { threshold, precision, recall, mcc, .. } = s.quality;
+    let [precision, recall, mcc] = [precision, recall, mcc].map(|of| figure(of, 4));
+    format!(
+        "at {}: precision {precision}, recall {recall}, MCC {mcc}",
+        figure(Some(threshold), 4).trim_end_matches('0')
+    )
 }
 
 fn against_constant(s: &Summary) -> String {
@@ -240,9 +269,12 @@ pub(super) mod tests {
 
 log loss    0.36571    best constant 0.56234, 35 % better
                        best possible 0.21000, for whoever knows the true weights
+lately      0.36571    0.650 of its best constant's; a label counts half after 100,000 more
 AUC         1.00000    binned: within 0.00000 of the exact value
-Brier       0.11906    predicted / observed 1.820
-accuracy    0.75000    base rate 0.25000
+PR-AUC      1.00000    binned: within 0.00000 of the exact value
+Brier       0.11906    predicted / observed 1.820, ECE 0.265
+accuracy    0.75000    base rate 0.25000; kappa 0.500, against the majority 0.000, no change 0.500
+F1          0.66667    at 0.5: precision 0.5000, recall 1.0000, MCC 0.5774
 
 records     1,234,567 labelled, 12 rejected (not_a_number 10, field_count 2)
 updates     1,234,567, model version 2,469,134

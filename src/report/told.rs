@@ -168,6 +168,7 @@ fn short(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metric::quality::Quality;
     use crate::metric::windows::line::Figures;
     use crate::report::summary::tests::full;
     use crate::report::summary::text;
@@ -180,6 +181,7 @@ mod tests {
                 column: "hour".into(),
                 value: if at == 4 { String::new() } else { format!("h{at}") },
                 figures: Figures { records: 10, log_loss: Some(f64::from(at * 5 % 9) / 10.0), ..Figures::default() },
+                quality: Quality::default(),
             })
             .collect();
         let text = text(&summary);

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::metric::windows::line::Line;
 
 /// The columns of the CSV form, which are the keys of the JSON form too.
-const COLUMNS: [&str; 20] = [
+const COLUMNS: [&str; 32] = [
     "window",
     "start",
     "end",
@@ -32,6 +32,18 @@ const COLUMNS: [&str; 20] = [
     "mean_prediction",
     "predicted_over_observed",
     "late",
+    "pr_auc",
+    "pr_auc_error",
+    "normalized_entropy",
+    "ece",
+    "ece_error",
+    "threshold",
+    "precision",
+    "recall",
+    "f1",
+    "mcc",
+    "kappa",
+    "kappa_majority",
 ];
 
 /// Writes the windows of a run.
@@ -146,6 +158,7 @@ fn push_text(text: &str, out: &mut Vec<u8>) {
 mod tests {
     use super::*;
     use crate::examples::{MicroBatch, Scored};
+    use crate::metric::confusion::Threshold;
     use crate::metric::windows::{Closed, Every, Spec, Windowed};
 
     fn closed() -> Closed {
@@ -159,7 +172,7 @@ mod tests {
             ..MicroBatch::default()
         };
         let (mut windowed, mut closed) =
-            (Windowed::new(&Spec { every: vec![Every::Time(3_600_000_000)], horizon: 0 }), Vec::new());
+            (Windowed::new(&Spec { every: vec![Every::Time(3_600_000_000)], ..Spec::default() }), Vec::new());
         windowed.add(&Scored { batch, logit: vec![0.0, -1.0], ..Scored::default() }, &mut closed);
         windowed.finish(&mut closed);
         closed.remove(0)
@@ -169,7 +182,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(name);
         let mut writer = MetricsWriter::create(&path).unwrap();
-        writer.write(&closed().lines(|number| (0, "site", if number == 0 { "a,\"b\"" } else { "" }))).unwrap();
+        writer
+            .write(
+                &closed().lines(Threshold::default(), |number| (0, "site", if number == 0 { "a,\"b\"" } else { "" })),
+            )
+            .unwrap();
         writer.finish().unwrap();
         std::fs::read_to_string(path).unwrap()
     }

@@ -1,6 +1,7 @@
 //! Sinks: take what a run produces, give files.
 //!
-//! Siblings: [`predictions`], [`rejected`], [`model`], [`summary`], [`sweep`], each one file of the output contract; all write
+//! Siblings: [`predictions`], [`rejected`], [`model`], [`summary`], [`sweep`], each one file of the output contract, and
+//! [`stored_summary`], which reads one back; all write
 //! through [`output`], models and checkpoints in the layout of [`tensors`]. A sink never computes what it writes.
 
 pub mod alerts;
@@ -16,6 +17,7 @@ mod parquet;
 pub mod predictions;
 pub mod rejected;
 pub mod side;
+pub mod stored_summary;
 pub mod summary;
 pub mod sweep;
 pub mod tensors;

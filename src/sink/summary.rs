@@ -14,7 +14,9 @@ use crate::error::Result;
 use crate::learner::optimizer::smaller_step;
 use crate::learner::{Settings, Update};
 use crate::metric::Metrics;
+use crate::metric::confusion::Threshold;
 use crate::metric::explosion::Explosion;
+use crate::metric::quality::{self, FadingFigures, Quality};
 
 /// What a run did. Keys up to `stages` are the output contract, in its order; what comes after may grow.
 ///
@@ -116,6 +118,17 @@ pub struct Summary {
     pub drift: Option<DriftSummary>,
     /// What the reader of the figures should know.
     pub warnings: Vec<String>,
+    /// What the predictions came to beside their loss, at the threshold that was asked for.
+    #[serde(flatten)]
+    pub quality: Quality,
+    /// Agreement at the threshold beyond that of saying the last label again.
+    pub kappa_no_change: Option<f64>,
+    /// The figures with older records counting less.
+    pub fading: FadingFigures,
+    /// What was read, as messages name it.
+    pub inputs: Vec<String>,
+    /// The options by which the run can be told from others: those of its columns, features and learner, as they were given.
+    pub job: serde_json::Value,
     /// Whether nothing was to be learned: the settings are then those by which the model has learned.
     #[serde(skip)]
     pub frozen: bool,
@@ -257,8 +270,37 @@ impl Summary {
             windows: None,
             drift: None,
             warnings: warnings(metrics, settings),
+            quality: Quality::of_run(metrics, Threshold::default()),
+            kappa_no_change: quality::kappa_no_change(metrics, Threshold::default()),
+            fading: FadingFigures::of(metrics),
+            inputs: Vec::new(),
+            job: serde_json::Value::Null,
             frozen: settings.frozen,
         }
+    }
+
+    /// The same with the figures of another threshold than one half.
+    ///
+    /// ```
+    /// # use tidemill::learner::{Optimizer, Penalty, Settings, Update};
+    /// # let settings = Settings {
+    /// #     update: Update::Batch, optimizer: Optimizer::AdaGrad { learning_rate: 0.1 }, penalty: Penalty::NONE,
+    /// #     batch: 256, hash_bits: 18, frozen: false,
+    /// # };
+    /// use tidemill::metric::{Metrics, confusion::Threshold};
+    /// use tidemill::sink::summary::Summary;
+    /// let mut metrics = Metrics::default();
+    /// metrics.add(&[-1.0], &[1.0], &[1.0]); // a probability of 0.27
+    /// let recall = |threshold| {
+    ///     Summary::new(&settings, &metrics).at_threshold(&metrics, Threshold::new(threshold).unwrap()).quality.recall
+    /// };
+    /// assert_eq!((recall(0.5), recall(0.2)), (Some(0.0), Some(1.0)));
+    /// ```
+    #[must_use]
+    pub fn at_threshold(mut self, metrics: &Metrics, threshold: Threshold) -> Self {
+        self.quality = Quality::of_run(metrics, threshold);
+        self.kappa_no_change = quality::kappa_no_change(metrics, threshold);
+        self
     }
 
     /// Records read: those predicted, rejected and left out.
@@ -374,7 +416,8 @@ pub(crate) mod tests {
                         stages auc_error predicted_over_observed best_possible_log_loss rejected_by_reason \
                         filtered duplicates sampled_out device_reason optimizer learning_rate l1 l2 hash_bits threads \
                         cores bytes inferred_columns features later_passes event_time late_labels window_features segments windows drift \
-                         warnings";
+                        warnings pr_auc pr_auc_error normalized_entropy ece ece_error threshold precision recall f1 \
+                        mcc kappa kappa_majority kappa_no_change fading inputs job";
         assert_eq!(keys, contract.split_whitespace().collect::<Vec<_>>());
         let stages: Vec<_> = json["stages"].as_object().unwrap().keys().collect();
         assert_eq!(stages, ["source", "ingest"]);

@@ -9,6 +9,8 @@ use crate::batcher::segments::Segments;
 use crate::drift::Alarm;
 use crate::event_time::{EventClock, MISSING};
 use crate::join::JoinCounts;
+use crate::metric::cell::Cell;
+use crate::metric::quality::Quality;
 use crate::metric::windows::Windowed;
 use crate::metric::windows::line::Figures;
 use crate::timestamp;
@@ -23,6 +25,9 @@ pub struct SegmentSummary {
     /// What it came to.
     #[serde(flatten)]
     pub figures: Figures,
+    /// What it came to beside that.
+    #[serde(flatten)]
+    pub quality: Quality,
 }
 
 /// What was counted beside the figures of windows and segments.
@@ -206,13 +211,14 @@ impl AlarmSummary {
 
 /// Every segment of a run: column by column, within one as they first came.
 pub fn segments(windowed: &Windowed, segments: &Segments) -> Vec<SegmentSummary> {
-    let named = windowed.totals().iter().map(|(&number, cell)| (segments.name(number), Figures::of(cell)));
+    let named = windowed.totals().iter().map(|(&number, cell)| (segments.name(number), cell));
     let mut named: Vec<_> = named.collect();
     named.sort_by_key(|((column, _, _), _)| *column); // stable
-    let summary = |((_, column, value), figures): ((usize, &str, &str), Figures)| SegmentSummary {
+    let summary = |((_, column, value), cell): ((usize, &str, &str), &Cell)| SegmentSummary {
         column: column.to_owned(),
         value: value.to_owned(),
-        figures,
+        figures: Figures::of(cell),
+        quality: Quality::of_cell(cell, windowed.threshold()),
     };
     named.into_iter().map(summary).collect()
 }

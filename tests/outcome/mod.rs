@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 
 use crate::program::Folder;
 
-/// Keys of a summary that say how long it took and on how many threads: the only ones in which two equal runs differ.
-const TIMES: [&str; 7] = ["elapsed_s", "records_per_s", "bytes_per_s", "bottleneck", "stages", "threads", "cores"];
+/// Keys of a summary that say how long it took, on how many threads and where the records came from: the only ones in which
+/// two equal runs differ.
+const TIMES: [&str; 8] =
+    ["elapsed_s", "records_per_s", "bytes_per_s", "bottleneck", "stages", "threads", "cores", "inputs"];
 
 /// Options that write every output under names that begin with `name`.
 pub fn outputs(name: &str) -> String {

@@ -162,6 +162,7 @@ fn refuse_what_does_not_go(options: &Options) -> Result<()> {
         ("--metrics", output.metrics.is_some(), "promote a model's settings and `train` with them"),
         ("--drift", options.drift.drift.is_some(), "promote a model's settings and `train` with them"),
         ("--segment", output.segment.is_some(), "promote a model's settings and `train` with them"),
+        ("--threshold", output.threshold.is_some(), "promote a model's settings and `train` with them"),
         ("--checkpoint", checkpoint.checkpoint.is_some(), "a sweep begins anew after a stop"),
         ("--resume", checkpoint.resume == Some(true), "a sweep begins anew after a stop"),
         (

@@ -6,6 +6,8 @@ use serde::Serialize;
 
 use super::{Closed, Every};
 use crate::metric::cell::Cell;
+use crate::metric::confusion::Threshold;
+use crate::metric::quality::Quality;
 use crate::timestamp::{self, SECOND};
 
 /// A line of the metrics file: a window as a whole, or a segment of it.
@@ -30,6 +32,9 @@ pub struct Line<'a> {
     pub figures: Figures,
     /// Records that came too late for an earlier window, since the last line of a whole window of its kind.
     pub late: Option<u64>,
+    /// What it came to beside that.
+    #[serde(flatten)]
+    pub quality: Quality,
 }
 
 /// What a part of the stream came to.
@@ -85,19 +90,19 @@ impl Figures {
 impl Closed {
     /// The line of the window, then one for each of its segments, called as `name` says: column and value. Segments come
     /// in the order of their columns, within one as they first came.
-    pub fn lines<'a>(&self, name: impl Fn(u32) -> (usize, &'a str, &'a str)) -> Vec<Line<'a>> {
+    pub fn lines<'a>(&self, threshold: Threshold, name: impl Fn(u32) -> (usize, &'a str, &'a str)) -> Vec<Line<'a>> {
         let mut segments: Vec<_> = self.window.segments.iter().map(|(&number, cell)| (name(number), cell)).collect();
         segments.sort_by_key(|((column, _, _), _)| *column); // stable
         let named = segments.into_iter().map(|((_, column, value), cell)| Line {
             segment: Some(column),
             value: Some(value),
             late: None,
-            ..self.line(cell)
+            ..self.line(cell, threshold)
         });
-        std::iter::once(self.line(&self.window.all)).chain(named).collect()
+        std::iter::once(self.line(&self.window.all, threshold)).chain(named).collect()
     }
 
-    fn line<'a>(&self, cell: &Cell) -> Line<'a> {
+    fn line<'a>(&self, cell: &Cell, threshold: Threshold) -> Line<'a> {
         let start = match self.every {
             Every::Time(step) => Some(self.index.saturating_mul(step)),
             Every::Records(_) => None,
@@ -113,6 +118,7 @@ impl Closed {
             value: None,
             figures: Figures::of(cell),
             late: Some(self.late),
+            quality: Quality::of_cell(cell, threshold),
         }
     }
 

@@ -13,6 +13,7 @@ mod state;
 use std::collections::BTreeMap;
 
 use super::cell::{Cell, Row};
+use super::confusion::Threshold;
 use crate::examples::Scored;
 
 /// Windows of one kind that may be open at once; beyond that the oldest is told early.
@@ -30,18 +31,21 @@ pub enum Every {
 }
 
 /// What is asked for.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Spec {
     /// The kinds of windows.
     pub every: Vec<Every>,
     /// Microseconds that a window of time stays open behind its end, for labels that come late.
     pub horizon: i64,
+    /// The probability from which a prediction counts as positive.
+    pub threshold: Threshold,
 }
 
 /// The windows of a run under way.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Windowed {
     horizon: i64,
+    threshold: Threshold,
     kinds: Vec<Kind>,
     /// By the numbers of segments, over the whole run.
     totals: BTreeMap<u32, Cell>,
@@ -119,6 +123,7 @@ impl Windowed {
         let kind = |&every: &Every| Kind { every, open: BTreeMap::new(), next: i64::MIN, late: 0 };
         Self {
             horizon: spec.horizon,
+            threshold: spec.threshold,
             kinds: spec.every.iter().map(kind).collect(),
             totals: BTreeMap::new(),
             latest: i64::MIN,
@@ -133,7 +138,7 @@ impl Windowed {
     /// ```
     /// use tidemill::examples::{MicroBatch, Scored};
     /// use tidemill::metric::windows::{Every, Spec, Windowed};
-    /// let mut windowed = Windowed::new(&Spec { every: vec![Every::Records(2)], horizon: 0 });
+    /// let mut windowed = Windowed::new(&Spec { every: vec![Every::Records(2)], ..Spec::default() });
     /// let batch = MicroBatch { rows: 3, label: vec![1.0; 3], weight: vec![1.0; 3], record: vec![1, 2, 3], ..MicroBatch::default() };
     /// let mut closed = Vec::new();
     /// windowed.add(&Scored { batch, logit: vec![0.0; 3], ..Scored::default() }, &mut closed);
@@ -193,6 +198,11 @@ impl Windowed {
     /// The figures of every segment over the whole run, by their numbers.
     pub fn totals(&self) -> &BTreeMap<u32, Cell> {
         &self.totals
+    }
+
+    /// The probability from which a prediction counts as positive.
+    pub fn threshold(&self) -> Threshold {
+        self.threshold
     }
 
     /// What was counted beside the figures.
@@ -327,7 +337,7 @@ mod tests {
     }
 
     fn spec() -> Spec {
-        Spec { every: vec![Every::Time(HOUR), Every::Records(37)], horizon: HOUR / 2 }
+        Spec { every: vec![Every::Time(HOUR), Every::Records(37)], horizon: HOUR / 2, ..Spec::default() }
     }
 
     #[test]
@@ -360,7 +370,7 @@ mod tests {
     #[test]
     fn windows_of_time_hold_what_a_list_of_records_says() {
         let rows: Vec<_> = (0..200).map(|at| (at * HOUR / 10, 0, 0.5, (at % 2) as f32)).collect();
-        let (closed, windowed) = run(&rows, 16, &Spec { every: vec![Every::Time(HOUR)], horizon: 0 });
+        let (closed, windowed) = run(&rows, 16, &Spec { every: vec![Every::Time(HOUR)], ..Spec::default() });
         assert_eq!((closed.len(), windowed.counts().late), (20, 0));
         for (at, closed) in closed.iter().enumerate() {
             let window = &closed.window;
@@ -399,7 +409,7 @@ mod tests {
     fn windows_that_are_open_are_bounded() {
         // Every record is older than the one before, and the horizon keeps all windows open.
         let rows: Vec<_> = (0..MOST_OPEN as i64 + 50).map(|at| (-at * HOUR, 0, 0.0, 1.0)).collect();
-        let spec = Spec { every: vec![Every::Time(HOUR)], horizon: i64::MAX };
+        let spec = Spec { every: vec![Every::Time(HOUR)], horizon: i64::MAX, ..Spec::default() };
         let (mut windowed, mut closed) = (Windowed::new(&spec), Vec::new());
         windowed.add(&scored(&rows, 1), &mut closed);
         assert_eq!(windowed.counts().early, closed.len() as u64);

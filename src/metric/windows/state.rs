@@ -12,7 +12,7 @@ impl Snapshot for Windowed {
     const PART: &'static str = "metric_windows";
 
     fn save(&self, to: &mut Saving<'_>) {
-        let Self { horizon, kinds, totals, latest, counts, predicted, bytes: _ } = self;
+        let Self { horizon, threshold: _, kinds, totals, latest, counts, predicted, bytes: _ } = self;
         let Counts { late, early, without_time, told } = *counts;
         to.put("counts", &[late, early, without_time, told, *predicted]);
         to.put("times", &[*latest as u64, *horizon as u64]);
@@ -35,7 +35,7 @@ impl Snapshot for Windowed {
     }
 
     fn restore(&mut self, from: &Restoring<'_>) -> Result<()> {
-        let Self { horizon, kinds, totals, latest, counts, predicted, bytes } = self;
+        let Self { horizon, threshold: _, kinds, totals, latest, counts, predicted, bytes } = self;
         let Counts { late, early, without_time, told } = counts;
         [*late, *early, *without_time, *told, *predicted] = from.counts("counts")?;
         let [time, waited] = from.numbers::<u64, 2>("times")?;
