@@ -185,6 +185,23 @@ impl Batcher {
         Ok(end)
     }
 
+    /// All of these examples, whose labels are missing, as a micro-batch of their own: by scales and transforms as they stand,
+    /// none of which remembers anything of it. Windows are left out of it.
+    ///
+    /// # Errors
+    /// None where the labels are missing.
+    pub fn look_at(&mut self, examples: &Examples, mut spare: MicroBatch) -> Result<MicroBatch> {
+        spare.clear();
+        let filling = std::mem::replace(&mut self.filling, spare);
+        let windows = self.windows.take();
+        let (size, learns) = (self.size, self.learns_scales);
+        (self.size, self.learns_scales) = (examples.rows, false);
+        let filled = self.fill(examples, 0..examples.rows, 0);
+        (self.size, self.learns_scales, self.windows) = (size, learns, windows);
+        let looked_at = std::mem::replace(&mut self.filling, filling);
+        filled.map(|_| looked_at)
+    }
+
     /// What a label means that is no row's: 1, 0 or NaN.
     ///
     /// # Errors

@@ -70,4 +70,6 @@ pub mod verify;
 
 pub mod bench;
 
+pub mod embed;
+
 pub mod cli;
