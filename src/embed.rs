@@ -7,6 +7,7 @@ use std::path::Path;
 
 use crate::config::{DriftOptions, EventTimeOptions, MaxRejected, Options, OutputOptions, Plan};
 use crate::encoder::Encoder;
+use crate::encoder::label::LabelGuard;
 use crate::engine::{Counts, Engine, Sink};
 use crate::error::{Error, Result};
 use crate::examples::{Examples, LabelToken, Scored};
@@ -50,6 +51,8 @@ pub struct Classifier {
     /// To learn, and to predict: there, a label that is none does no harm.
     learns: Encoder,
     predicts: Encoder,
+    /// How labels are written that stand in records; those that are given beside them are written in no way.
+    labels: LabelGuard,
     engine: Engine,
     records: Records,
     examples: Examples,
@@ -99,6 +102,7 @@ impl Classifier {
             transform: Transform::new(&schema)?,
             learns: encoder.clone(),
             predicts: encoder.lenient(true),
+            labels: LabelGuard::default(),
             engine: Engine::new(batcher, opened.learner, settings, MaxRejected::Records(u64::MAX)),
             records: Records::default(),
             examples: Examples::default(),
@@ -108,8 +112,8 @@ impl Classifier {
         })
     }
 
-    /// The probability that a record is a positive one, by what has been learned so far: the bits that `tidemill predict`
-    /// would give it with this model. Nothing is learned or counted, and the record needs no label.
+    /// The probability that a record is a positive one, by what has been learned so far: what `tidemill predict` would say
+    /// with this model, up to the rounding of sums. Nothing is learned or counted, and the record needs no label.
     ///
     /// # Errors
     /// Text that is not one record, a record that cannot be used or that a filter leaves out, a prediction that is not a
@@ -141,7 +145,7 @@ impl Classifier {
     /// As [`Classifier::predict`], but for windows; and a record that a sample or deduplication leaves out.
     pub fn learn(&mut self, record: &str, label: bool) -> Result<f64> {
         self.encode(record, true)?;
-        self.examples.label.fill(if label { LabelToken::True } else { LabelToken::False });
+        self.examples.label.fill(word(label));
         let predicted = self.learn_encoded()?;
         only(&predicted, &self.examples)
     }
@@ -154,6 +158,11 @@ impl Classifier {
     /// Labels written in two ways, or a prediction that is not a finite number.
     pub fn learn_lines(&mut self, records: &str) -> Result<Vec<Option<f64>>> {
         self.encode(records, true)?;
+        let before = self.engine.counts().records;
+        for (token, &number) in self.examples.label.iter_mut().zip(&self.examples.number) {
+            let label = self.labels.resolve(*token, before + u64::from(number) + 1)?;
+            *token = if label.is_nan() { LabelToken::Missing } else { word(label == 1.0) };
+        }
         self.learn_encoded()
     }
 
@@ -236,6 +245,11 @@ fn only(predicted: &[Option<f64>], examples: &Examples) -> Result<f64> {
             several.len()
         ))),
     }
+}
+
+/// A label that is known, as one token whatever the text.
+fn word(is_positive: bool) -> LabelToken {
+    if is_positive { LabelToken::True } else { LabelToken::False }
 }
 
 /// Text as a chunk of whole records.

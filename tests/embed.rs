@@ -119,12 +119,13 @@ fn a_model_file_is_opened_to_the_predictions_of_the_program_and_trained_on_as_a_
     let mut classifier = Classifier::open(&folder.path("by-run")).unwrap();
     let scored = numbers(&folder.text("scored.csv"), "probability");
     for (record, by_run) in records.lines().zip(scored).take(200) {
-        assert_eq!(as_written(classifier.predict(record).unwrap()), as_written(by_run));
+        let by_hand = classifier.predict(record).unwrap();
+        assert!((by_hand - by_run).abs() < 1e-6, "{by_hand} {by_run}"); // sums are rounded in another order
     }
     let more: Vec<&str> = records.lines().take(150).collect();
     folder.file("more.csv", format!("{header}\n{}\n", more.join("\n")));
     folder.run("train more.csv --label click --warm-start by-run --device cpu --model by-run --quiet").fine();
-    more.iter().for_each(|record| drop(classifier.learn(record, is_positive(record)).unwrap()));
+    more.iter().for_each(|record| assert!(classifier.learn(record, is_positive(record)).is_ok()));
     let path = folder.path("by-hand");
     classifier.save(&path).unwrap();
     let models = ["by-run", "by-hand"].map(|name| tidemill::sink::model::SavedModel::read(&folder.path(name)).unwrap());
@@ -158,7 +159,7 @@ fn windows_of_keys_take_in_what_is_learned_and_are_not_asked() {
     let (folder, text) = trained(&job);
     let (beginning, records) = parts(&text);
     let mut classifier = Classifier::new(options(&job), &beginning).unwrap();
-    records.iter().for_each(|record| drop(classifier.learn(record, is_positive(record)).unwrap()));
+    records.iter().for_each(|record| assert!(classifier.learn(record, is_positive(record)).is_ok()));
     assert_same_file(&folder, &mut classifier);
     let told = classifier.predict(records[0]).unwrap_err().to_string();
     assert!(told.contains("without a label"), "{told}");
