@@ -116,15 +116,15 @@ impl Classifier {
     /// with this model, up to the rounding of sums. Nothing is learned or counted, and the record needs no label.
     ///
     /// # Errors
-    /// Text that is not one record, a record that cannot be used or that a filter leaves out, a prediction that is not a
-    /// finite number, or a job with windows of keys: these take in every record, see [`Classifier::learn_lines`].
+    /// Text that is not one record, a record that cannot be used or that a filter leaves out, or a prediction that is not a
+    /// finite number.
     pub fn predict(&mut self, record: &str) -> Result<f64> {
         let predicted = self.predict_lines(record)?;
         only(&predicted, &self.examples)
     }
 
     /// The same for any number of records, a line each: a probability a record, in their order, and `None` for one that
-    /// cannot be used or that a filter leaves out.
+    /// cannot be used or that a filter leaves out. None of them knows of another: windows of keys stand still as well.
     ///
     /// # Errors
     /// As [`Classifier::predict`], but for what is wrong with single records.
@@ -142,7 +142,7 @@ impl Classifier {
     /// label itself, that is not looked at.
     ///
     /// # Errors
-    /// As [`Classifier::predict`], but for windows; and a record that a sample or deduplication leaves out.
+    /// As [`Classifier::predict`]; and a record that a sample or deduplication leaves out.
     pub fn learn(&mut self, record: &str, label: bool) -> Result<f64> {
         self.encode(record, true)?;
         self.examples.label.fill(word(label));

@@ -151,18 +151,27 @@ fn objects_of_json_may_lack_keys_and_the_label() {
 }
 
 #[test]
-fn windows_of_keys_take_in_what_is_learned_and_are_not_asked() {
+fn windows_of_keys_take_in_what_is_learned_and_nothing_that_is_only_predicted() {
     let windows = "[source]\nlabel = 'click'\ntime = 'time'\ncategorical = ['ad', 'site']\n\
         ignore = ['hour', 'user', 'device', 'position', 'price']\n\
-        [[feature]]\nkind = 'window'\nkey = ['site']\nover = ['1h']\nmake = ['count', 'rate']\n";
+        [[feature]]\nkind = 'window'\nkey = ['site']\nover = ['5m', '1h']\nmake = ['count', 'rate', 'since-last']\n";
     let job = job(windows, "");
     let (folder, text) = trained(&job);
     let (beginning, records) = parts(&text);
     let mut classifier = Classifier::new(options(&job), &beginning).unwrap();
-    records.iter().for_each(|record| assert!(classifier.learn(record, is_positive(record)).is_ok()));
+    for (at, record) in records.iter().enumerate() {
+        classifier.predict(records[(at * 7) % records.len()]).unwrap();
+        assert!(classifier.learn(record, is_positive(record)).is_ok());
+    }
     assert_same_file(&folder, &mut classifier);
-    let told = classifier.predict(records[0]).unwrap_err().to_string();
-    assert!(told.contains("without a label"), "{told}");
+    let header = beginning.lines().next().unwrap();
+    for record in [records[0], records[599], &records[1].replace("2026-01-05", "2026-01-06")] {
+        folder.file("one.csv", format!("{header}\n{record}\n"));
+        folder.run("predict --model by-run one.csv --predictions one-scored.csv --quiet").fine();
+        let by_run = numbers(&folder.text("one-scored.csv"), "probability")[0];
+        let by_hand = classifier.predict(record).unwrap();
+        assert!((by_hand - by_run).abs() < 1e-6, "{by_hand} {by_run}");
+    }
 }
 
 #[test]

@@ -8,18 +8,11 @@ use crate::examples::{Examples, LabelToken};
 
 impl Engine {
     /// The logit of each of these examples by the model and the scales as they stand: what a run that only predicts would
-    /// give. Labels are not looked at.
+    /// give to the first record it meets. Labels are not looked at.
     ///
     /// # Errors
-    /// A job with windows of keys, which would have to take the records in; a failing device; a prediction that is not a
-    /// finite number.
+    /// A failing device, or a prediction that is not a finite number.
     pub fn ask(&mut self, examples: &mut Examples, sink: &mut dyn Sink) -> Result<Vec<f32>> {
-        if self.windows().is_some() {
-            return Err(Error::usage(
-                "a prediction that is only asked for leaves no trace, and windows of keys take every record in: learn the \
-                 record without a label instead, which predicts it as well",
-            ));
-        }
         self.settle(sink)?;
         examples.label.fill(LabelToken::Missing);
         let batch = self.batcher.look_at(examples, self.spare.pop().unwrap_or_default())?;
