@@ -185,6 +185,24 @@ impl Batcher {
         Ok(end)
     }
 
+    /// All of these examples, whose labels are missing, as a micro-batch of their own: by scales, transforms and windows as
+    /// they stand, none of which remembers anything of it.
+    ///
+    /// # Errors
+    /// None where the labels are missing.
+    pub fn look_at(&mut self, examples: &mut Examples, mut spare: MicroBatch) -> Result<MicroBatch> {
+        spare.clear();
+        let windows = self.windows.take();
+        windows.iter().for_each(|windows| look(windows, examples, self.stride));
+        let filling = std::mem::replace(&mut self.filling, spare);
+        let (size, learns) = (self.size, self.learns_scales);
+        (self.size, self.learns_scales) = (examples.rows, false);
+        let filled = self.fill(examples, 0..examples.rows, 0);
+        (self.size, self.learns_scales, self.windows) = (size, learns, windows);
+        let looked_at = std::mem::replace(&mut self.filling, filling);
+        filled.map(|_| looked_at)
+    }
+
     /// What a label means that is no row's: 1, 0 or NaN.
     ///
     /// # Errors
@@ -311,6 +329,15 @@ impl Batcher {
             row_start.push(hash.len() as u32);
         }
     }
+}
+
+/// Fills in what windows tell of examples, as they stand before all of them.
+fn look(windows: &Windows, examples: &mut Examples, stride: usize) {
+    let mut dense = std::mem::take(&mut examples.dense);
+    for (row, numbers) in dense.chunks_exact_mut(stride).enumerate() {
+        windows.look(Record::of(examples, row), numbers);
+    }
+    examples.dense = dense;
 }
 
 impl Snapshot for Batcher {

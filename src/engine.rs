@@ -2,9 +2,11 @@
 //!
 //! Running scales, micro-batches, the model, metrics and counts all live here, in one thread; it does no I/O and reads
 //! no clock. What leaves goes through a [`Sink`]. Siblings, in the order in which a record meets them: `arrivals` (by event
-//! time), `late_labels` and `joining` (labels that come later), `passes` (learning the stream again), `windows` (metrics by windows), `drift` and `trial` (what is done about drift).
+//! time), `late_labels` and `joining` (labels that come later), `passes` (learning the stream again), `windows` (metrics by windows), `drift` and `trial` (what is done about drift);
+//! and `asked` (predictions between two records).
 
 mod arrivals;
+mod asked;
 mod drift;
 mod joining;
 mod late_labels;
@@ -108,7 +110,7 @@ pub struct Counts {
 /// Everything sequential of a run.
 pub struct Engine {
     batcher: Batcher,
-    learner: Box<dyn Learner>,
+    learner: Box<dyn Learner + Send>,
     settings: Settings,
     metrics: Metrics,
     counts: Counts,
@@ -133,8 +135,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine at the start of a stream.
-    pub fn new(batcher: Batcher, learner: Box<dyn Learner>, settings: Settings, max_rejected: MaxRejected) -> Self {
+    /// An engine at the start of a stream, which rejects no more than `most` records.
+    pub fn new(batcher: Batcher, learner: Box<dyn Learner + Send>, settings: Settings, most: MaxRejected) -> Self {
         Self {
             batcher,
             learner,
@@ -143,7 +145,7 @@ impl Engine {
             counts: Counts::default(),
             position: Position::default(),
             dictionary: Dictionary::new(settings.hash_bits),
-            max_rejected,
+            max_rejected: most,
             spare: Vec::new(),
             kept: None,
             windowed: None,

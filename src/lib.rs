@@ -5,7 +5,10 @@
 //! (------- N ingest threads, stateless -----)     (-------- engine: one thread owns all state --------)
 //! ```
 //!
-//! A run in a few lines:
+//! Data flows one way: chunks of text become [`record::Records`], these [`examples::Examples`], and the [`engine`] takes them
+//! in the order of the stream: each is predicted before its label is learned, and leaves as [`examples::Scored`].
+//!
+//! A run in a few lines, from inputs to outputs as [`config::Options`] name them:
 //!
 //! ```
 //! use tidemill::config::{Options, Plan};
@@ -14,6 +17,26 @@
 //! let plan = Plan::new(Options::parse(job).unwrap(), &[])?;
 //! let outcome = tidemill::pipeline::run(&plan, None, &Stop::default(), &mut |_| {})?;
 //! assert_eq!(outcome.counts.records, 2000);
+//! # Ok::<(), tidemill::error::Error>(())
+//! ```
+//!
+//! The learner inside another program, which hands it records and asks for predictions; no files, no threads. See
+//! [`embed::Classifier`].
+//!
+//! ```
+//! use tidemill::{config::Options, embed::Classifier};
+//! let job = Options::parse("[source]\nformat = 'jsonl'\nlabel = 'liked'\n[learner]\noptimizer = 'ftrl'").unwrap();
+//! let mut likes = Classifier::new(job, r#"{"user": "u1", "item": "i1", "liked": 0}"#)?;
+//! for (user, item, liked) in [("u1", "tea", true), ("u1", "coffee", false), ("u2", "tea", true)] {
+//!     let record = format!(r#"{{"user": "{user}", "item": "{item}"}}"#);
+//!     let before = likes.learn(&record, liked)?; // predicted, scored, then learned
+//!     assert!((0.0..=1.0).contains(&before));
+//! }
+//! // Chunks of records as well: these are only predicted.
+//! let shown = "{\"user\": \"u3\", \"item\": \"tea\"}\n{\"user\": \"u3\", \"item\": \"coffee\"}\n";
+//! let predicted = likes.predict_lines(shown)?;
+//! assert!(predicted[0] > predicted[1]);
+//! assert_eq!(likes.metrics().total.labelled, 3);
 //! # Ok::<(), tidemill::error::Error>(())
 //! ```
 #![deny(missing_docs)]
@@ -69,5 +92,7 @@ pub mod pipeline;
 pub mod verify;
 
 pub mod bench;
+
+pub mod embed;
 
 pub mod cli;

@@ -21,7 +21,7 @@ const LEVELS: [&[&str]; 16] = [
     &["report", "config", "checkpoint"],
     &["engine"],
     &["pipeline"],
-    &["verify", "bench"],
+    &["verify", "bench", "embed"],
     &["cli"],
     &["lib", "main"],
 ];

@@ -318,7 +318,7 @@ impl Sink for Handed {
 }
 
 /// Runs ten chunks of five records through an engine whose micro-batches hold four.
-fn through_engine(learner: Box<dyn Learner>) -> Handed {
+fn through_engine(learner: Box<dyn Learner + Send>) -> Handed {
     let width = stride(STREAM.numeric);
     let batcher = Batcher::new(STREAM.rows, width, Scaler::new(width), true);
     let mut engine = Engine::new(

@@ -5,10 +5,9 @@
 
 mod program;
 
-use std::cell::RefCell;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 
 use program::{Folder, of, stream};
 use serde_json::Value;
@@ -41,7 +40,7 @@ fn blank(settings: Settings) -> Model {
 /// Writes down what it is given; keeps the first `keeps` micro-batches itself; spoils one prediction.
 struct Witness {
     cpu: CpuLearner,
-    seen: Rc<RefCell<Vec<MicroBatch>>>,
+    seen: Arc<Mutex<Vec<MicroBatch>>>,
     keeps: usize,
     kept: Vec<MicroBatch>,
     /// The micro-batch, counted over all passes, whose third prediction is no number.
@@ -51,7 +50,7 @@ struct Witness {
 
 impl Learner for Witness {
     fn learn(&mut self, batch: MicroBatch) -> Result<()> {
-        self.seen.borrow_mut().push(batch.clone());
+        self.seen.lock().unwrap().push(batch.clone());
         self.cpu.learn(batch)
     }
     fn next_scored(&mut self) -> Result<Option<Scored>> {
@@ -132,9 +131,9 @@ struct Twice {
 }
 
 fn twice(update: Update, memory: u64, keeps: usize, spoils: Option<usize>) -> Twice {
-    let (settings, seen) = (settings(update), Rc::default());
+    let (settings, seen) = (settings(update), Arc::default());
     let cpu = cpu::open(blank(settings), settings);
-    let witness = Witness { cpu, seen: Rc::clone(&seen), keeps, kept: Vec::new(), spoils, given: 0 };
+    let witness = Witness { cpu, seen: Arc::clone(&seen), keeps, kept: Vec::new(), spoils, given: 0 };
     let width = stride(NUMERIC);
     let batcher = Batcher::new(settings.batch, width, Scaler::new(width), true);
     let store = Store::open(Keeping { width: NUMERIC, numbers: Numbers::F32, memory, file: None }).unwrap();
@@ -147,7 +146,7 @@ fn twice(update: Update, memory: u64, keeps: usize, spoils: Option<usize>) -> Tw
     let outcome = engine.replay(&mut pass);
     assert_eq!((engine.counts().records, engine.metrics().total.records), (records, ROWS as u64));
     let model = engine.learner().model().unwrap();
-    Twice { seen: seen.take(), model, pass, outcome }
+    Twice { seen: std::mem::take(&mut *seen.lock().unwrap()), model, pass, outcome }
 }
 
 /// Micro-batches with a number for a missing label: what is no number is not equal to itself.

@@ -184,7 +184,10 @@ fn fill(windows: &mut Windows, step: &Step) -> Vec<f32> {
     // Any hash that is not 0, and ends in no special way.
     let hash = if step.value.is_nan() { 0 } else { u64::from((step.value + 0.0).to_bits()) * 0x9e37_79b9 + 1 };
     let record = Record { time: step.time, keys: &[step.key], values: &[step.value], hashes: &[hash] };
+    let mut looked_at = row.clone();
+    windows.look(record, &mut looked_at);
     windows.fill(record, &mut row);
+    assert_eq!(bits(&looked_at), bits(&row), "a look before sees what is filled in");
     row.drain(..1); // the column v
     row.truncate(19);
     row

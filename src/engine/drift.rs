@@ -19,7 +19,7 @@ use crate::snapshot::{Restoring, Saving, Snapshot, State};
 const MOST_KEPT: usize = 100;
 
 /// What opens a learner on a model, on the device of the run, or on what has taken its place.
-pub type Reopen = Box<dyn FnMut(Model, Settings, Option<&LostDevice>) -> Result<Box<dyn Learner>>>;
+pub type Reopen = Box<dyn FnMut(Model, Settings, Option<&LostDevice>) -> Result<Box<dyn Learner + Send>> + Send>;
 
 /// What was found of drift, and what was done.
 #[derive(Debug, Default, Clone, PartialEq)]

@@ -9,7 +9,7 @@ use crate::snapshot::{Restoring, Saving, Snapshot, State};
 
 /// A trial under way.
 pub(super) struct Trial {
-    learner: Box<dyn Learner>,
+    learner: Box<dyn Learner + Send>,
     pub(super) losses: Losses,
     spare: MicroBatch,
 }
@@ -27,7 +27,7 @@ pub(super) struct Losses {
 pub(super) struct TrialModel(pub(super) Model);
 
 impl Trial {
-    pub(super) fn new(learner: Box<dyn Learner>) -> Self {
+    pub(super) fn new(learner: Box<dyn Learner + Send>) -> Self {
         Self { learner, losses: Losses::default(), spare: MicroBatch::default() }
     }
 
@@ -52,7 +52,7 @@ impl Trial {
         self.learner.model()
     }
 
-    pub(super) fn into_learner(self) -> Box<dyn Learner> {
+    pub(super) fn into_learner(self) -> Box<dyn Learner + Send> {
         self.learner
     }
 }

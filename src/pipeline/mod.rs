@@ -241,8 +241,8 @@ fn run_on(
     })
 }
 
-/// What predicting needs beside the model and the scales.
-fn state_of(engine: &Engine) -> Vec<(String, Vec<f64>)> {
+/// What predicting needs beside the model and the scales, as named arrays.
+pub fn state_of(engine: &Engine) -> Vec<(String, Vec<f64>)> {
     let online = engine.online().map(Online::arrays).unwrap_or_default();
     [online, engine.windows().map(Windows::arrays).unwrap_or_default()].concat()
 }
@@ -257,7 +257,7 @@ fn show(notes: &[String], observe: Observe<'_>) {
 fn engine_of(
     plan: &Plan,
     settings: Settings,
-    (batcher, learner, reopen): (Batcher, Box<dyn Learner>, Reopen),
+    (batcher, learner, reopen): (Batcher, Box<dyn Learner + Send>, Reopen),
     schema: &Schema,
 ) -> Result<Engine> {
     let watched = (schema.time.is_some() && !settings.frozen).then(EventTime::default);

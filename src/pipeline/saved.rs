@@ -7,17 +7,23 @@ use super::start::Saved;
 use crate::config::{DEFAULT_BATCH, EventTimeOptions, LearnerOptions, Options, Plan, SourceOptions};
 use crate::encoder::label::LabelRule;
 use crate::error::{Error, Result};
-use crate::learner::Update;
+use crate::learner::{Model, Update};
 use crate::scaler::Scaler;
 use crate::schema::Schema;
 use crate::sink::model::SavedModel;
 
 /// What a run's model file holds.
 pub fn model_of(plan: &Plan, outcome: &Outcome) -> SavedModel {
-    let schema = serde_json::to_value(outcome.schema.without_segments()).unwrap_or_else(|_| json!({}));
     let scales = [outcome.scaler.arrays(), outcome.online.clone()].concat();
-    let saved = SavedModel::new(outcome.model.clone(), scales, job_of(plan), schema);
+    let saved = file_of(plan, &outcome.schema, outcome.model.clone(), scales);
     SavedModel { names: outcome.names.clone(), ..saved }
+}
+
+/// The model file of a model that was learned from these columns; `scales` are the arrays of all that predicting needs
+/// beside it.
+pub fn file_of(plan: &Plan, schema: &Schema, model: Model, scales: Vec<(String, Vec<f64>)>) -> SavedModel {
+    let schema = serde_json::to_value(schema.without_segments()).unwrap_or_else(|_| json!({}));
+    SavedModel::new(model, scales, job_of(plan), schema)
 }
 
 /// A plan's job as model files and checkpoints hold it.

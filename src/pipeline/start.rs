@@ -67,6 +67,14 @@ pub struct Prepared {
     pub reopen: Reopen,
 }
 
+/// What learns, before the first record.
+struct Begun {
+    settings: Settings,
+    first_version: u64,
+    opened: Opened,
+    batcher: Batcher,
+}
+
 /// What the flow takes from here: the stream, its columns, where results go and how often checkpoints are written.
 pub(super) struct Ready<'a> {
     pub source: Source,
@@ -117,20 +125,57 @@ pub(super) fn prepare_on(
     // One feature a column is what chunks are made for.
     source.fit(seen.text(), if schema.features.is_empty() { 0 } else { features });
     source.keep(&schema.reading())?;
+    let Begun { settings, first_version, opened, batcher } = begin(plan, saved, &schema, features, open)?;
+    let reopen = reopening(&opened, features);
+    Ok(Prepared { source, head, schema, inferred, settings, first_version, opened, batcher, reopen })
+}
+
+/// A run whose records are handed in, before the first of them.
+pub struct Given {
+    /// The columns.
+    pub schema: Schema,
+    /// The columns whose role was inferred.
+    pub inferred: Vec<(String, Role)>,
+    /// How to learn.
+    pub settings: Settings,
+    /// The backend.
+    pub opened: Opened,
+    /// Scales and micro-batches.
+    pub batcher: Batcher,
+}
+
+/// Finds the columns in the beginning of a stream that is handed in, or takes those of the model as they are, and opens
+/// the backend; no input is read.
+///
+/// # Errors
+/// Columns or a device that the plan cannot be run with.
+pub fn prepare_given(plan: &Plan, saved: Option<Saved>, beginning: &Chunk) -> Result<Given> {
+    let (schema, inferred) = match &saved {
+        None => columns::inferred(plan, beginning)?,
+        Some(saved) => (saved.schema.clone(), Vec::new()),
+    };
+    let features = weigh::features_of_a_record(&schema, beginning);
+    let open: Open<'_> = &mut |job| device::open(&plan.device, job);
+    let Begun { settings, opened, batcher, .. } = begin(plan, saved, &schema, features, open)?;
+    Ok(Given { schema, inferred, settings, opened, batcher })
+}
+
+/// The state that the first record meets: a new model's, or that of a saved one.
+fn begin(plan: &Plan, saved: Option<Saved>, schema: &Schema, features: usize, open: Open<'_>) -> Result<Begun> {
     let frozen = plan.settings.frozen;
     let learned = saved.as_ref().filter(|_| frozen).map(|saved| (saved.update, saved.batch));
-    let online = Online::new(&schema);
+    let online = Online::new(schema);
     let online = match (online, &saved) {
         (Some(online), Some(saved)) => Some(online.with_arrays(&saved.online).ok_or_else(saved::damaged_scales)?),
         (online, _) => online,
     };
-    let windows = match (Windows::new(&schema), &saved) {
+    let windows = match (Windows::new(schema), &saved) {
         (Some(windows), Some(saved)) => Some(windows.with_arrays(&saved.online).ok_or_else(saved::damaged_windows)?),
         (windows, _) => windows,
     };
     let (model, scaler) = match saved {
-        Some(saved) => reordered(saved, &schema),
-        None => expecting(plan.prior, fresh(&plan.settings, &schema)),
+        Some(saved) => reordered(saved, schema),
+        None => expecting(plan.prior, fresh(&plan.settings, schema)),
     };
     let settings = Settings { frozen, ..settings_of(&plan.settings, &model) };
     let first_version = model.updates;
@@ -141,11 +186,10 @@ pub(super) fn prepare_on(
     let opened = open(Job { model, settings, features, pairs })?;
     let batcher =
         Batcher::new(settings.batch, schema.dense_stride(), scaler, !frozen).with(online).with_windows(windows);
-    let batcher = telling_apart(batcher, plan, &schema)?;
+    let batcher = telling_apart(batcher, plan, schema)?;
     let (update, batch) = learned.unwrap_or((settings.update, settings.batch));
     let settings = Settings { update, batch, ..settings };
-    let reopen = reopening(&opened, features);
-    Ok(Prepared { source, head, schema, inferred, settings, first_version, opened, batcher, reopen })
+    Ok(Begun { settings, first_version, opened, batcher })
 }
 
 /// Opens the inputs where a checkpoint left them, and the backend on its model.

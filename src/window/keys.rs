@@ -61,6 +61,11 @@ impl Keys {
         Some(slot as usize)
     }
 
+    /// The slot of a key that is known, which has not come for that.
+    pub(super) fn find(&self, hash: u64) -> Option<usize> {
+        self.slots.get(&hash).map(|slot| *slot as usize)
+    }
+
     /// The slot of a key that is not known yet; its windows may hold what was another's.
     pub(super) fn add(&mut self, hash: u64, clock: i64) -> usize {
         let key = Key { hash, newest: i64::MIN, clock, before: NONE, behind: NONE };

@@ -109,6 +109,16 @@ impl Windows {
         }
     }
 
+    /// Fills the numbers of a record in as [`Windows::fill`] would, and leaves no trace of it.
+    pub fn look(&self, record: Record<'_>, row: &mut [f32]) {
+        let Record { time, keys, values, hashes } = record;
+        for (at, (section, &key)) in self.sections.iter().zip(keys).enumerate() {
+            let value = values.get(at).copied().unwrap_or(f32::NAN);
+            let hash = hashes.get(at).copied().unwrap_or(0);
+            section.look(Seen { key, time, value, hash }, row);
+        }
+    }
+
     /// Takes in that the label of a record with these keys became known at `time`: 1 or 0, as often as the record weighs. A
     /// label that is missing leaves nothing.
     pub fn known(&mut self, keys: &[u64], time: i64, label: f32, weight: f32) {

@@ -198,6 +198,13 @@ impl<S: Sums> Ring<S> {
         *self = Self { newest, first: newest, ..Self::default() };
     }
 
+    /// The same ring in a room of its own.
+    pub(super) fn copied(&self, from: &Cells<S>, to: &mut Cells<S>) -> Self {
+        let mut list = List::default();
+        from.of(self.list).iter().for_each(|cell| to.push(&mut list, *cell));
+        Self { list, ..*self }
+    }
+
     /// Every bucket that holds something, in order, as it is kept.
     pub(super) fn buckets<'a>(&self, cells: &'a Cells<S>) -> impl Iterator<Item = Cell<S>> + use<'a, S> {
         let open = Cell { id: self.newest, sums: self.open };

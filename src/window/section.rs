@@ -125,6 +125,32 @@ impl Section {
         self.take(slot, seen);
     }
 
+    /// Fills the numbers of a record in, and takes nothing in.
+    pub(super) fn look(&self, seen: Seen, row: &mut [f32]) {
+        self.alone(seen.key).fill(seen, row);
+    }
+
+    /// A section that remembers of all keys only this one.
+    fn alone(&self, key: u64) -> Self {
+        let mut alone = Self {
+            spans: self.spans.clone(),
+            keys: Keys::new(),
+            records: self.records.as_ref().map(|_| Rings::new()),
+            labels: self.labels.as_ref().map(|_| Rings::new()),
+            distinct: self.distinct.as_ref().map(|_| Vec::new()),
+            ..*self
+        };
+        let Some(from) = self.keys.find(key) else { return alone };
+        let known = *self.keys.of(from);
+        let Some(slot) = alone.restored(key, known.newest, known.clock) else { return alone };
+        copy(&self.records, from, &mut alone.records, slot, self.spans.len());
+        copy(&self.labels, from, &mut alone.labels, slot, self.spans.len());
+        if let (Some(all), Some(own)) = (&self.distinct, &mut alone.distinct) {
+            own[slot].clone_from(&all[from]);
+        }
+        alone
+    }
+
     /// Takes in that a label of a key became known.
     pub(super) fn known(&mut self, key: u64, time: i64, label: f64, weight: f64) {
         if self.labels.is_none() || key == 0 || time == i64::MIN {
@@ -340,6 +366,15 @@ fn of_records(what: Aggregate, records: &OfRecords, value: f32) -> f64 {
         Aggregate::Max => f64::from(records.high),
         Aggregate::Ratio => Some(f64::from(value) / mean()).filter(|ratio| ratio.is_finite()).unwrap_or(f64::NAN),
         _ => f64::NAN,
+    }
+}
+
+/// Copies the windows of a slot into another section's slot.
+fn copy<S: Sums>(all: &Option<Rings<S>>, from: usize, own: &mut Option<Rings<S>>, slot: usize, windows: usize) {
+    if let (Some(all), Some(own)) = (all, own) {
+        for at in 0..windows {
+            own.rings[slot * windows + at] = all.rings[from * windows + at].copied(&all.cells, &mut own.cells);
+        }
     }
 }
 

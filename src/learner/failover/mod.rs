@@ -415,7 +415,7 @@ mod tests {
         }
     }
 
-    fn through_engine(learner: Box<dyn Learner>) -> (Vec<Scored>, Model) {
+    fn through_engine(learner: Box<dyn Learner + Send>) -> (Vec<Scored>, Model) {
         let mut engine =
             Engine::new(batcher(), learner, settings(OPTIMIZERS[1], false), MaxRejected::parse("0").unwrap());
         let mut handed = Handed::default();
