@@ -119,8 +119,9 @@ impl Classifier {
     /// Text that is not one record, a record that cannot be used or that a filter leaves out, or a prediction that is not a
     /// finite number.
     pub fn predict(&mut self, record: &str) -> Result<f64> {
-        let predicted = self.predict_lines(record)?;
-        only(&predicted, &self.examples)
+        self.encode(record, false)?;
+        check_one(&self.examples)?;
+        only(&self.ask()?, &self.examples)
     }
 
     /// The same for any number of records, a line each: a probability a record, in their order, and `None` for one that
@@ -130,12 +131,7 @@ impl Classifier {
     /// As [`Classifier::predict`], but for what is wrong with single records.
     pub fn predict_lines(&mut self, records: &str) -> Result<Vec<Option<f64>>> {
         self.encode(records, false)?;
-        let logits = self.engine.ask(&mut self.examples, &mut Predicted::default())?;
-        let mut predicted = vec![None; self.examples.seen as usize];
-        for (&number, &logit) in self.examples.number.iter().zip(&logits) {
-            predicted[number as usize] = Some(probability(logit));
-        }
-        Ok(predicted)
+        self.ask()
     }
 
     /// Predicts a record, then learns that its label is this; gives the probability from before. Where the record names a
@@ -145,9 +141,9 @@ impl Classifier {
     /// As [`Classifier::predict`]; and a record that a sample or deduplication leaves out.
     pub fn learn(&mut self, record: &str, label: bool) -> Result<f64> {
         self.encode(record, true)?;
+        check_one(&self.examples)?;
         self.examples.label.fill(word(label));
-        let predicted = self.learn_encoded()?;
-        only(&predicted, &self.examples)
+        only(&self.learn_encoded()?, &self.examples)
     }
 
     /// Predicts and learns any number of records, a line each, whose labels stand in them; one without a label is predicted
@@ -199,6 +195,15 @@ impl Classifier {
         Ok(())
     }
 
+    fn ask(&mut self) -> Result<Vec<Option<f64>>> {
+        let logits = self.engine.ask(&mut self.examples, &mut Predicted::default())?;
+        let mut predicted = vec![None; self.examples.seen as usize];
+        for (&number, &logit) in self.examples.number.iter().zip(&logits) {
+            predicted[number as usize] = Some(probability(logit));
+        }
+        Ok(predicted)
+    }
+
     fn learn_encoded(&mut self) -> Result<Vec<Option<f64>>> {
         let before = self.engine.counts().records;
         let mut predicted = Predicted { before, of: vec![None; self.examples.seen as usize] };
@@ -231,19 +236,25 @@ impl Sink for Predicted {
     }
 }
 
+/// Refuses text that is not one record, before anything is learned of it.
+fn check_one(examples: &Examples) -> Result<()> {
+    match examples.seen {
+        1 => Ok(()),
+        records => Err(Error::input(format!(
+            "one record is asked for, and the text has {records}: hand several in with predict_lines or learn_lines"
+        ))),
+    }
+}
+
 /// The prediction of the only record.
 fn only(predicted: &[Option<f64>], examples: &Examples) -> Result<f64> {
     match (predicted, &*examples.rejected) {
         ([Some(probability)], _) => Ok(*probability),
-        ([_], [rejected]) => {
+        (_, [rejected]) => {
             let (reason, advice) = (rejected.reason.name(), rejected.reason.advice());
             Err(Error::input(format!("the record cannot be used: {reason}; {advice}")))
         }
-        ([_], _) => Err(Error::input("the record is left out, by a filter, a sample or deduplication of the job")),
-        (several, _) => Err(Error::input(format!(
-            "one record is asked for, and the text has {}: hand several in with predict_lines or learn_lines",
-            several.len()
-        ))),
+        _ => Err(Error::input("the record is left out, by a filter, a sample or deduplication of the job")),
     }
 }
 
