@@ -6,120 +6,16 @@
 #![cfg(unix)]
 
 mod program;
+mod running;
 
 use std::fs::OpenOptions;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use program::{Folder, column};
-
-/// Longer than anything here takes, on any machine.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A run under way.
-struct Running {
-    child: Child,
-    stdin: Option<ChildStdin>,
-    out: Arc<Mutex<Vec<String>>>,
-    err: Arc<Mutex<Vec<String>>>,
-}
-
-fn start(folder: &Folder, line: &str) -> Running {
-    let mut command = folder.command(line);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let (out, err) = (lines_of(child.stdout.take().unwrap()), lines_of(child.stderr.take().unwrap()));
-    Running { stdin: child.stdin.take(), child, out, err }
-}
-
-/// The lines of a pipe as they come.
-#[expect(clippy::disallowed_methods, reason = "a test is no stage")]
-fn lines_of(pipe: impl Read + Send + 'static) -> Arc<Mutex<Vec<String>>> {
-    let lines: Arc<Mutex<Vec<String>>> = Arc::default();
-    let all = lines.clone();
-    std::thread::spawn(move || {
-        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
-            all.lock().unwrap().push(line);
-        }
-    });
-    lines
-}
-
-/// Waits until something is so.
-#[track_caller]
-#[expect(clippy::disallowed_methods, reason = "a test is no stage")]
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !is_so() {
-        assert!(started.elapsed() < PATIENCE, "{what} never comes");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-impl Running {
-    fn send(&mut self, text: &str) {
-        let stdin = self.stdin.as_mut().unwrap();
-        stdin.write_all(text.as_bytes()).unwrap();
-        stdin.flush().unwrap();
-    }
-
-    #[track_caller]
-    fn has_printed(&self, lines: usize) {
-        until(&format!("line {lines} of {:?}", self.out.lock().unwrap().len()), || self.printed() >= lines);
-        assert_eq!(self.printed(), lines);
-    }
-
-    fn printed(&self) -> usize {
-        self.out.lock().unwrap().len()
-    }
-
-    /// What the run has said of where it listens.
-    #[track_caller]
-    fn address(&self) -> String {
-        let mut found = None;
-        until("the address", || {
-            let err = self.err.lock().unwrap();
-            found = err.iter().find_map(|line| {
-                line.strip_prefix("listening on tcp:")
-                    .and_then(|rest| rest.split_once(','))
-                    .map(|(at, _)| at.to_owned())
-            });
-            found.is_some()
-        });
-        found.unwrap()
-    }
-
-    /// Asks for the end by a signal, and waits for it.
-    #[track_caller]
-    fn stop(mut self) -> String {
-        let kill = format!("kill -TERM {}", self.child.id());
-        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
-        until("the end", || self.child.try_wait().unwrap().is_some());
-        let said = self.err.lock().unwrap().join("\n");
-        assert_eq!(self.child.wait().unwrap().code(), Some(0), "{said}");
-        assert!(!said.contains("panicked"), "{said}");
-        said
-    }
-
-    /// Closes its input, and waits for the end.
-    #[track_caller]
-    fn end(mut self) -> Vec<String> {
-        drop(self.stdin.take());
-        until("the end", || self.child.try_wait().unwrap().is_some());
-        assert_eq!(self.child.wait().unwrap().code(), Some(0), "{:?}", self.err.lock().unwrap());
-        std::mem::take(&mut self.out.lock().unwrap())
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use running::{start, until};
 
 const HEADER: &str = "n,y,x,k\n";
 const COLUMNS: &str = "--label y --id n --device cpu";

@@ -74,6 +74,10 @@ pub(super) struct PredictArgs {
     /// Alarms of --drift, as JSON lines
     #[arg(long, value_name = "FILE")]
     alerts: Option<String>,
+    /// Tell monitors how the run stands, for as long as it lasts: /metrics (Prometheus) and /healthz, at a port of this
+    /// machine like 9464, or HOST:PORT
+    #[arg(long, value_name = "ADDRESS")]
+    metrics_listen: Option<String>,
     /// Rejected records beyond which to stop: a share like 1% or a number
     #[arg(long, value_name = "LIMIT")]
     max_rejected: Option<String>,
@@ -109,9 +113,9 @@ pub(super) fn run(args: PredictArgs) -> Result<()> {
     plan.settings.frozen = true;
 
     let mut progress = show::progress(&plan, quiet);
-    let outcome =
-        pipeline::run(&plan, Some(saved), &signals::stop_by_signal(), &mut |status| progress.observe(status))?;
+    let outcome = pipeline::run(&plan, Some(saved), &signals::stop_by_signal(), &mut |status| progress.observe(status));
     progress.finish();
+    let outcome = outcome?;
 
     let summary = summary::of(&plan, &outcome);
     show::end(&plan, &summary, quiet)?;
@@ -143,6 +147,7 @@ fn options(args: PredictArgs) -> Options {
             segments: args.segments,
             threshold: args.threshold,
             alerts: args.alerts,
+            metrics_listen: args.metrics_listen,
             max_rejected: args.max_rejected,
         },
         drift: DriftOptions { drift: args.drift, ..DriftOptions::default() },

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use crate::config::Plan;
 use crate::error::Result;
+use crate::metric::log_loss::LogLoss;
 use crate::pipeline::passes::LaterPass;
-use crate::pipeline::summary::{roles, times};
-use crate::pipeline::{End, Status, summary};
+use crate::pipeline::summary::{cores, roles, times};
+use crate::pipeline::{End, Moment, Status, summary};
 use crate::report;
 use crate::report::progress::{Progress, Tick};
-use crate::report::verdict::bound_so_far;
+use crate::report::view::{Look, View};
 use crate::schema::{Role, Schema};
 use crate::sink::summary::Summary;
 use crate::sink::sweep::LearnerSummary;
@@ -18,12 +19,20 @@ use crate::sink::sweep::LearnerSummary;
 /// Learners that are shown while a sweep lasts.
 const LEADERS: usize = 10;
 
-/// Progress of a run on standard error, and the pass that it has shown last.
-pub(super) struct Live(Progress, u32);
+/// Progress of a run on standard error.
+pub(super) struct Live {
+    progress: Progress,
+    view: View,
+    /// The loss of the last records that had a label, for looks before which none have come.
+    since_last: Option<f64>,
+    /// The pass that was shown last.
+    pass: u32,
+}
 
 /// Progress for a plan: a bar on a terminal, lines elsewhere.
 pub(super) fn progress(plan: &Plan, quiet: bool) -> Live {
-    Live(Progress::new(quiet, std::io::stderr().is_terminal(), total_bytes(plan)), 1)
+    let progress = Progress::new(quiet, std::io::stderr().is_terminal(), total_bytes(plan));
+    Live { progress, view: View::default(), since_last: None, pass: 1 }
 }
 
 /// Bytes of all inputs, where that says how far a run is.
@@ -36,46 +45,55 @@ fn total_bytes(plan: &Plan) -> Option<u64> {
 
 impl Live {
     /// Shows where a run stands, if it is time.
-    pub(super) fn observe(&mut self, status: Status<'_>) {
+    pub(super) fn observe(&mut self, mut status: Status<'_>) {
         if let Some(later) = status.later {
             return self.observe_later(later, &status);
         }
-        let Status { counts, metrics, elapsed, later: _, stages, event_time, inferred, notes } = status;
-        notes.iter().for_each(|note| self.0.note(note));
-        if !inferred.is_empty() {
-            self.0.note(&format!("inferred: {}", report::summary::inferred(&roles(inferred))));
-        }
-        let records = metrics.total.records;
-        if !self.0.due(records, elapsed) {
+        self.say(&status);
+        // Lines tell of records, a bar of time.
+        let is_silent = matches!(status.moment, Moment::Idle | Moment::End(_));
+        let room = self.progress.room();
+        let records = status.metrics.total.records;
+        if is_silent && room.is_none() || !self.progress.due(records, status.elapsed) {
             return;
         }
-        let since_last = metrics.take_since_last();
-        // A run under way knows the time of its engine alone.
-        let bound = times(stages).first().map_or_else(String::new, |(name, time)| bound_so_far(name, time));
-        let event_time = event_time.as_ref().map(summary::event_time);
-        let below = event_time.as_ref().and_then(report::told::watermark).map(|text| format!("watermark {text}"));
+        let since_last = status.metrics.take_since_last();
+        // A bar is drawn anew though nothing may have come since; a line has a stretch of its own.
+        let before = self.since_last.filter(|_| room.is_some());
+        self.since_last = since_last.log_loss.mean().or(before);
+        let event_time = status.event_time.as_ref().map(summary::event_time);
+        let below = room.map(|room| self.view.lines(&look(&mut status, &since_last.log_loss), room));
+        let (counts, metrics, elapsed) = (status.counts, status.metrics, status.elapsed);
         let tick = Tick {
             records,
             below: below.as_deref().unwrap_or_default(),
             watermark: event_time.as_ref().and_then(|of| of.watermark.as_deref()),
             log_loss: metrics.total.log_loss.mean(),
-            since_last: since_last.log_loss.mean(),
+            since_last: self.since_last,
             records_per_s: rate(counts.records, elapsed),
-            bound: if elapsed > Duration::from_secs(1) { &bound } else { "" },
             bytes: counts.bytes,
             last: metrics.last,
             ..Tick::default()
         };
-        self.0.show(&tick, elapsed);
+        self.progress.show(&tick, elapsed);
+    }
+
+    /// Says what the user should know, and how columns are understood.
+    fn say(&mut self, status: &Status<'_>) {
+        status.notes.iter().for_each(|note| self.progress.note(note));
+        if !status.inferred.is_empty() {
+            self.progress.note(&format!("inferred: {}", report::summary::inferred(&roles(status.inferred))));
+        }
     }
 
     /// The same in a pass over records that have been learned before.
     fn observe_later(&mut self, later: &LaterPass, status: &Status<'_>) {
         let LaterPass { pass, of, elapsed } = later;
-        if std::mem::replace(&mut self.1, pass.number) != pass.number {
-            self.0.start_again(&format!("pass {} of {of}, on records that have been learned before:", pass.number));
+        if std::mem::replace(&mut self.pass, pass.number) != pass.number {
+            self.progress
+                .start_again(&format!("pass {} of {of}, on records that have been learned before:", pass.number));
         }
-        if !self.0.due(pass.records, *elapsed) {
+        if !self.progress.due(pass.records, *elapsed) {
             return;
         }
         let share = pass.records as f64 / status.metrics.total.records.max(1) as f64;
@@ -87,7 +105,7 @@ impl Live {
             pass: Some((pass.number, *of)),
             ..Tick::default()
         };
-        self.0.show(&tick, *elapsed);
+        self.progress.show(&tick, *elapsed);
     }
 
     /// Shows where a sweep stands, if it is time; `leaders` gives the best learners, of which the first has the loss to be
@@ -100,13 +118,10 @@ impl Live {
         status: Status<'_>,
         leaders: impl FnOnce() -> Result<Vec<LearnerSummary>>,
     ) -> Result<()> {
-        let Status { counts, metrics, elapsed, inferred, notes, .. } = status;
-        notes.iter().for_each(|note| self.0.note(note));
-        if !inferred.is_empty() {
-            self.0.note(&format!("inferred: {}", report::summary::inferred(&roles(inferred))));
-        }
+        self.say(&status);
+        let Status { moment, counts, metrics, elapsed, .. } = status;
         let records = metrics.total.records;
-        if !self.0.due(records, elapsed) {
+        if matches!(moment, Moment::Idle | Moment::End(_)) || !self.progress.due(records, elapsed) {
             return Ok(());
         }
         let leaders = leaders()?;
@@ -119,13 +134,34 @@ impl Live {
             below: &below,
             ..Tick::default()
         };
-        self.0.show(&tick, elapsed);
+        self.progress.show(&tick, elapsed);
         Ok(())
     }
 
     /// Makes room for the summary.
     pub(super) fn finish(&mut self) {
-        self.0.finish();
+        self.progress.finish();
+    }
+}
+
+/// What the lines below a bar are made of.
+fn look(status: &mut Status<'_>, since_last: &LogLoss) -> Look {
+    let counts = status.counts;
+    Look {
+        elapsed: status.elapsed,
+        records: counts.records,
+        since_last: *since_last,
+        stages: times(&status.stages()),
+        cores: cores(),
+        event_time: status.event_time.as_ref().map(summary::event_time),
+        lag_s: status.lag_s(),
+        late_labels: status.late_labels.map(summary::late_labels),
+        left_out: vec![
+            ("rejected", counts.rejected),
+            ("filtered", counts.filtered),
+            ("duplicates", counts.duplicates),
+            ("sampled out", counts.sampled_out),
+        ],
     }
 }
 

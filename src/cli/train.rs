@@ -64,8 +64,9 @@ pub(super) fn run(args: TrainArgs) -> Result<()> {
 
     let mut progress = show::progress(&plan, quiet);
     let stop = signals::stop_by_signal();
-    let outcome = pipeline::run(&plan, saved, &stop, &mut |status| progress.observe(status))?;
+    let outcome = pipeline::run(&plan, saved, &stop, &mut |status| progress.observe(status));
     progress.finish();
+    let outcome = outcome?;
 
     let summary = summary::of(&plan, &outcome);
     let has_diverged = matches!(&outcome.end, End::Broken(error) if error.kind() == ErrorKind::Diverged);

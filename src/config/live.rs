@@ -105,6 +105,19 @@ pub(super) fn listening(address: &str, has_others: bool) -> Result<Vec<Input>> {
     }
 }
 
+/// The address at which monitors ask.
+///
+/// # Errors
+/// An address that is none, or a file, which nobody scrapes.
+pub(super) fn monitored(text: &str) -> Result<Address> {
+    match Address::of("--metrics-listen", text)? {
+        Address::Unix(_) => Err(Error::usage(format!(
+            "--metrics-listen {text}: monitors ask at a port: write one like 9464, or an address like 127.0.0.1:9464"
+        ))),
+        tcp => Ok(tcp),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use crate::config::{Options, Plan};
@@ -130,6 +143,17 @@ mod tests {
         for wrong in ["", "0ms", "5", "soon", "-1s"] {
             let said = refusal(&format!("[source]\ninput = ['-']\n[learner]\nmax-delay = '{wrong}'"));
             assert!(said.contains("write a time like 1ms"), "{said}");
+        }
+    }
+
+    #[test]
+    fn monitors_ask_at_a_port_of_this_machine_unless_another_host_is_named() {
+        let address = |text| super::monitored(text).map(|address| address.name());
+        assert_eq!(address("9464").unwrap(), "tcp:127.0.0.1:9464");
+        assert_eq!(address("0.0.0.0:9464").unwrap(), "tcp:0.0.0.0:9464");
+        for (wrong, said) in [("unix:/tmp/m.sock", "monitors ask at a port"), ("here", "--metrics-listen here: write")]
+        {
+            assert!(address(wrong).unwrap_err().to_string().contains(said), "{wrong}");
         }
     }
 

@@ -27,6 +27,7 @@ use crate::learner::device::DeviceChoice;
 use crate::learner::{MAX_HASH_BITS, Optimizer, Penalty, Settings, Update};
 use crate::metric::confusion::Threshold;
 use crate::schema::{Feature, Format, Step};
+use crate::source::address::Address;
 use crate::source::{Input, names};
 pub use checkpoint::{Checkpointing, Every};
 pub use event_time::EventTime;
@@ -109,6 +110,8 @@ pub struct Outputs {
     pub metrics: Option<PathBuf>,
     /// Alarms.
     pub alerts: Option<PathBuf>,
+    /// Where monitors ask how the run stands.
+    pub metrics_listen: Option<Address>,
 }
 
 /// Rejections beyond which a run stops.
@@ -272,6 +275,7 @@ impl Plan {
                 side: path(output.side),
                 metrics: path(output.metrics),
                 alerts: path(output.alerts),
+                metrics_listen: output.metrics_listen.as_deref().map(live::monitored).transpose()?,
             },
             max_rejected: MaxRejected::parse(output.max_rejected.as_deref().unwrap_or("1%"))?,
             checkpoint: Checkpointing::of(&options.checkpoint)?,

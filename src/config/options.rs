@@ -248,6 +248,10 @@ section! {
         /// Alarms of --drift, as JSON lines
         #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
         alerts: String,
+        /// Tell monitors how the run stands, for as long as it lasts: /metrics (Prometheus) and /healthz, at a port of this
+        /// machine like 9464, or HOST:PORT
+        #[arg(long, value_name = "ADDRESS", help_heading = "Output")]
+        metrics_listen: String,
         /// Rejected records beyond which to stop: a share like 1% or a number [default: 1%]
         #[arg(long, value_name = "LIMIT", help_heading = "Output")]
         max_rejected: String,

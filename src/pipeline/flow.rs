@@ -21,7 +21,7 @@ use super::checkpoints::{self, Keeper};
 use super::delay::Delay;
 use super::outlet::Writer;
 use super::sequencer::{Done, End, Sequencer, Watch};
-use super::stage::{StageClock, StageTimes};
+use super::stage::{Clocks, StageTimes};
 use super::start::Ready;
 use super::stop::Stop;
 use crate::config::Plan;
@@ -52,6 +52,7 @@ struct Reader {
     work: Sender<Work>,
     free_chunks: Receiver<Chunk>,
     free_examples: Receiver<Examples>,
+    clocks: Clocks,
 }
 
 #[derive(Clone)]
@@ -64,6 +65,7 @@ struct Ingest {
     work: Receiver<Work>,
     done: Sender<Done>,
     free_chunks: Sender<Chunk>,
+    clocks: Clocks,
 }
 
 /// What the engine's thread takes from and gives back to the stages before it.
@@ -97,9 +99,10 @@ pub(super) fn run(plan: &Plan, ready: Ready<'_>, engine: &mut Engine, stop: &Sto
         }
     };
     let is_live = source.is_live();
-    let (sink, writer) = outlet.split(to_keeper);
+    let clocks = Clocks::default();
+    let (sink, writer) = outlet.split(to_keeper, &clocks);
     let (reader, mut ingest, Ingested { done, free_examples }) =
-        connect(plan, source, head, schema, settings.hash_bits)?;
+        connect(plan, (source, head), schema, settings.hash_bits, &clocks)?;
     ingest.encoder = ingest.encoder.leaving_pairs(leaves_pairs);
     let settled = Instant::now();
     let stop = stop.clone();
@@ -107,6 +110,7 @@ pub(super) fn run(plan: &Plan, ready: Ready<'_>, engine: &mut Engine, stop: &Sto
     // What waits in a checkpoint has waited since now, as far as anybody knows.
     delay.iter_mut().filter(|_| engine.filling() > 0).for_each(|delay| delay.pushed(settled, 0, engine.filling()));
     let last_read = settled;
+    let watch = Watch { clocks, is_live, ..watch };
     let sequencer =
         Sequencer { done, free_examples, engine, sink, checkpoints, stop, watch, is_live, settled, last_read, delay };
     let reading = in_background(move || reader.run());
@@ -149,10 +153,10 @@ fn times_of(thread: &Receiver<StageTimes>, until: Option<Instant>) -> Option<Sta
 
 fn connect(
     plan: &Plan,
-    source: Source,
-    head: Option<Chunk>,
+    (source, head): (Source, Option<Chunk>),
     schema: &Schema,
     hash_bits: u32,
+    clocks: &Clocks,
 ) -> Result<(Reader, Ingest, Ingested)> {
     let buffers = 2 * plan.threads + plan.queue;
     let (work_in, work_out) = bounded(plan.queue);
@@ -163,7 +167,14 @@ fn connect(
         // There is room for exactly this many.
         let _ = free_examples_in.try_send(Examples::default());
     }
-    let reader = Reader { source, head, work: work_in, free_chunks: free_chunks_out, free_examples: free_examples_out };
+    let reader = Reader {
+        source,
+        head,
+        work: work_in,
+        free_chunks: free_chunks_out,
+        free_examples: free_examples_out,
+        clocks: clocks.clone(),
+    };
     let ingest = Ingest {
         schema: schema.clone(),
         transform: Arc::new(Transform::new(schema)?),
@@ -175,6 +186,7 @@ fn connect(
         work: work_out,
         done: done_in,
         free_chunks: free_chunks_in,
+        clocks: clocks.clone(),
     };
     Ok((reader, ingest, Ingested { done: done_out, free_examples: free_examples_in }))
 }
@@ -182,20 +194,26 @@ fn connect(
 impl Reader {
     /// Reads until the source ends, fails, or nobody takes its chunks any more.
     fn run(mut self) -> StageTimes {
-        let mut clock = StageClock::start("source");
+        let mut clock = self.clocks.start("source");
         let mut sequence = 0;
         while let Ok(examples) = self.free_examples.recv() {
             clock.was_blocked();
-            let chunk = match guarded("reading", || self.next_chunk()) {
-                Ok(None) => break,
-                Ok(Some(chunk)) => Ok(chunk),
-                Err(error) => Err(error),
-            };
-            if self.source.is_live() {
+            // Behind its end an input is live no more, and that end was waited for.
+            let is_live = self.source.is_live();
+            if is_live {
+                clock.waits();
+            }
+            let next = guarded("reading", || self.next_chunk());
+            if is_live {
                 clock.was_starved()
             } else {
                 clock.worked()
             }
+            let chunk = match next {
+                Ok(None) => break,
+                Ok(Some(chunk)) => Ok(chunk),
+                Err(error) => Err(error),
+            };
             let failed = chunk.is_err();
             if self.work.send(Work { sequence, read: Instant::now(), chunk, examples }).is_err() || failed {
                 break;
@@ -218,9 +236,10 @@ impl Reader {
 impl Ingest {
     /// Parses, transforms and encodes chunk after chunk.
     fn run(mut self) -> StageTimes {
-        let mut clock = StageClock::start("ingest");
+        let mut clock = self.clocks.start("ingest");
         let mut parser = Parser::new(self.schema.reading());
         let mut records = Records::default();
+        clock.waits();
         while let Ok(Work { sequence, read, chunk, mut examples }) = self.work.recv() {
             clock.was_starved();
             let outcome = guarded("parsing", || {
@@ -239,6 +258,7 @@ impl Ingest {
                 break;
             }
             clock.was_blocked();
+            clock.waits();
         }
         clock.was_starved();
         clock.times()

@@ -4,13 +4,14 @@
 //! predictions; and one that writes checkpoints. Siblings, in the order in which a run meets them: [`warm_start`] (a
 //! model to train on), `resumed` (a checkpoint to go on from), [`preview`] (a look before anything runs), [`start`] (what is needed before the first record, the
 //! columns among it), [`outlet`] (where results go), [`flow`] (threads and channels), `sequencer` (the engine's
-//! thread), `live` (input that keeps coming) with `listen` (connections), `delay` (how long records may wait), `checkpoints`, [`passes`] (learning the stream again), `stop` (an end before the end), [`stage`] (how a thread spends its time), [`saved`] (a
+//! thread), `live` (input that keeps coming) with `listen` (connections), `delay` (how long records may wait), `endpoint` (what monitors are told) with `time_of_day`, `checkpoints`, [`passes`] (learning the stream again), `stop` (an end before the end), [`stage`] (how a thread spends its time), [`saved`] (a
 //! run as a model file and back), [`summary`] (a run in numbers) and [`sweep`] (many learners on one run).
 
 mod background;
 mod checkpoints;
 mod columns;
 mod delay;
+mod endpoint;
 pub mod flow;
 mod listen;
 mod live;
@@ -25,6 +26,7 @@ pub mod start;
 mod stop;
 pub mod summary;
 pub mod sweep;
+mod time_of_day;
 pub mod warm_start;
 mod weigh;
 
@@ -38,6 +40,7 @@ use crate::config::{EventTime, Plan};
 use crate::dictionary::known::Known;
 use crate::engine::{Counts, Drifted, Engine, EventTimeStatus, LateLabelsStatus, Reopen};
 use crate::error::{Error, ErrorKind, Result};
+use crate::event_time::MISSING;
 use crate::learner::device;
 use crate::learner::{Learner, LostDevice, Model, Settings};
 use crate::metric::Metrics;
@@ -48,19 +51,35 @@ use crate::schema::{Role, Schema};
 use crate::source::Input;
 use crate::window::{self, Windows};
 use checkpoints::with_what_is_kept;
+use endpoint::Endpoint;
 use live::LiveInputs;
 use outlet::Outlet;
 use passes::{LaterPass, LaterPasses};
 use resumed::Kept;
 pub use sequencer::End;
 use sequencer::Watch;
-use stage::StageTimes;
+use stage::{Clocks, StageTimes};
 use start::{Prepared, Ready, Saved};
 pub use stop::Stop;
+
+/// When a look at a run is taken.
+#[derive(Debug, Clone, Copy)]
+pub enum Moment<'a> {
+    /// Before the first record, or in a later pass.
+    Other,
+    /// Behind the records of a chunk.
+    Chunk,
+    /// While nothing comes.
+    Idle,
+    /// Behind the last record, with what went wrong, if that ended the stream.
+    End(Option<&'a Error>),
+}
 
 /// A look at a run under way.
 #[derive(Debug)]
 pub struct Status<'a> {
+    /// When it is taken.
+    pub moment: Moment<'a>,
     /// What has been counted.
     pub counts: &'a Counts,
     /// How good the predictions were.
@@ -69,10 +88,18 @@ pub struct Status<'a> {
     pub elapsed: Duration,
     /// The later pass that is under way; counts and metrics stand still then.
     pub later: Option<&'a LaterPass>,
-    /// Time of the engine so far.
-    pub stages: &'a [StageTimes],
     /// How the stream stands by its event times, where these are read.
     pub event_time: Option<EventTimeStatus>,
+    /// How late labels stand, where labels come late.
+    pub late_labels: Option<LateLabelsStatus>,
+    /// Alarms so far, where somebody looks for drift.
+    pub alarms: Option<u64>,
+    /// Updates behind the model that made the last predictions.
+    pub version: Option<u64>,
+    /// Whether the input may keep coming.
+    pub is_live: bool,
+    /// The clocks of the stages, and how long the engine has waited for the writer.
+    clocks: Option<(&'a Clocks, Duration)>,
     /// The columns whose role was inferred, in the first look, before the first record.
     pub inferred: &'a [(String, Role)],
     /// What the user should know of how the run starts, in the first look.
@@ -82,8 +109,35 @@ pub struct Status<'a> {
 impl<'a> Status<'a> {
     /// A look at the start.
     fn of(counts: &'a Counts, metrics: &'a mut Metrics) -> Self {
-        let elapsed = Duration::ZERO;
-        Self { counts, metrics, elapsed, later: None, stages: &[], event_time: None, inferred: &[], notes: &[] }
+        Self {
+            moment: Moment::Other,
+            counts,
+            metrics,
+            elapsed: Duration::ZERO,
+            later: None,
+            event_time: None,
+            late_labels: None,
+            alarms: None,
+            version: None,
+            is_live: false,
+            clocks: None,
+            inferred: &[],
+            notes: &[],
+        }
+    }
+
+    /// Time of each stage so far, in the order of the flow; empty where none is under way.
+    pub fn stages(&self) -> Vec<StageTimes> {
+        let Some((clocks, waited)) = self.clocks else { return Vec::new() };
+        let of = |times: StageTimes| if times.name == "engine" { times.of_which_blocked(waited) } else { times };
+        clocks.so_far().into_iter().map(of).collect()
+    }
+
+    /// Seconds by which the watermark lies behind the time of day; `None` before the first event time, and where the
+    /// input is one that has been written before.
+    pub fn lag_s(&self) -> Option<f64> {
+        let watermark = self.event_time.as_ref()?.clock.watermark();
+        (self.is_live && watermark != MISSING).then(|| time_of_day::seconds_since(watermark))
     }
 }
 
@@ -179,8 +233,21 @@ pub fn run(plan: &Plan, saved: Option<Saved>, stop: &Stop, observe: Observe<'_>)
     run_on(plan, saved, stop, observe, &mut |job| device::open(&plan.device, job))
 }
 
-/// The same on whatever `open` opens.
+/// The same on whatever `open` opens, told to monitors where that is asked for.
 fn run_on(
+    plan: &Plan,
+    saved: Option<Saved>,
+    stop: &Stop,
+    observe: Observe<'_>,
+    open: start::Open<'_>,
+) -> Result<Outcome> {
+    match Endpoint::open(plan)? {
+        Some(endpoint) => endpoint.while_running(observe, |observe| run_observed(plan, saved, stop, observe, open)),
+        None => run_observed(plan, saved, stop, observe, open),
+    }
+}
+
+fn run_observed(
     plan: &Plan,
     saved: Option<Saved>,
     stop: &Stop,
@@ -206,11 +273,10 @@ fn run_on(
     let before = found.map_or(Duration::ZERO, |checkpoint| checkpoint.header.elapsed());
     let outlet = Outlet::open(plan, &schema, found.map(|checkpoint| &checkpoint.header))?;
 
-    let (counts, metrics) = engine.progress();
-    observe(Status { elapsed: before, inferred: &inferred, notes: &notes, ..Status::of(counts, metrics) });
+    show_start(&mut engine, before, (&inferred, &notes), &mut *observe);
     let (leaves_pairs, checkpoints) = (opened.makes_pairs, kept.map(|kept| (kept.every, header, kept.store)));
     let ready = Ready { source, head, schema: &schema, settings, leaves_pairs, outlet, checkpoints };
-    let ended = flow::run(plan, ready, &mut engine, stop, Watch { started, before, observe: &mut *observe });
+    let ended = flow::run(plan, ready, &mut engine, stop, Watch::new(started, before, &mut *observe));
     let mut ended = ended.map_err(|error| with_advice(plan, error))?;
 
     let elapsed = before + started.elapsed();
@@ -251,6 +317,17 @@ pub fn state_of(engine: &Engine) -> Vec<(String, Vec<f64>)> {
 fn show(notes: &[String], observe: Observe<'_>) {
     let (counts, mut metrics) = (Counts::default(), Metrics::default());
     observe(Status { notes, ..Status::of(&counts, &mut metrics) });
+}
+
+/// Shows how columns are understood and what else the user should know, before the first record.
+fn show_start(
+    engine: &mut Engine,
+    before: Duration,
+    (inferred, notes): (&[(String, Role)], &[String]),
+    observe: Observe<'_>,
+) {
+    let (counts, metrics) = engine.progress();
+    observe(Status { elapsed: before, inferred, notes, ..Status::of(counts, metrics) });
 }
 
 /// An engine with room for later passes, with what is told of parts of the stream, and with whoever looks for drift.

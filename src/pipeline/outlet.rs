@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::checkpoints::Pending;
-use super::stage::{StageClock, StageTimes};
+use super::stage::{Clocks, StageClock, StageTimes};
 use crate::checkpoint::Header;
 use crate::config::Plan;
 use crate::drift::{Actions, Alarm};
@@ -127,6 +127,8 @@ pub struct EngineSink {
     spare: Receiver<Scored>,
     /// Time spent waiting for the writer.
     pub(super) waited: Duration,
+    /// Updates behind the model that made the last predictions.
+    pub(super) version: Option<u64>,
 }
 
 /// What the writing thread is handed, in order.
@@ -144,6 +146,7 @@ pub struct Writer {
     to_keeper: Option<Sender<Pending>>,
     spare: Sender<Scored>,
     idle: Duration,
+    clocks: Clocks,
 }
 
 impl Outlet {
@@ -188,7 +191,7 @@ impl Outlet {
     }
 
     /// The engine's end, and the writer's where predictions are wanted.
-    pub(super) fn split(self, to_keeper: Option<Sender<Pending>>) -> (EngineSink, Option<Writer>) {
+    pub(super) fn split(self, to_keeper: Option<Sender<Pending>>, clocks: &Clocks) -> (EngineSink, Option<Writer>) {
         let (to_writer, scored) = bounded(self.waiting);
         let (to_engine, spare) = bounded(self.waiting + 2);
         let writers_end = to_keeper.clone();
@@ -198,6 +201,7 @@ impl Outlet {
             to_keeper: writers_end,
             spare: to_engine,
             idle: self.idle,
+            clocks: clocks.clone(),
         });
         let sink = EngineSink {
             rejected: self.rejected,
@@ -209,6 +213,7 @@ impl Outlet {
             to_keeper,
             spare,
             waited: Duration::ZERO,
+            version: None,
         };
         (sink, writer)
     }
@@ -216,6 +221,7 @@ impl Outlet {
 
 impl Sink for EngineSink {
     fn scored(&mut self, mut scored: Scored) -> Result<Option<Scored>> {
+        self.version = Some(scored.version_of.last().copied().unwrap_or(scored.version));
         let Some(to_writer) = &self.to_writer else { return Ok(Some(scored)) };
         let features = take_features(&mut scored.batch);
         if let Err(full) = to_writer.try_send(ToWriter::Scored(scored)) {
@@ -291,7 +297,7 @@ impl EngineSink {
 impl Writer {
     /// Writes until the engine has no more.
     pub fn run(mut self) -> (StageTimes, Result<()>) {
-        let mut clock = StageClock::start("sink");
+        let mut clock = self.clocks.start("sink");
         let outcome = self.write_all(&mut clock).and_then(|()| self.predictions.finish());
         clock.worked();
         (clock.times(), outcome)
@@ -308,6 +314,7 @@ impl Writer {
     }
 
     fn write_all(&mut self, clock: &mut StageClock) -> Result<()> {
+        clock.waits();
         while let Some(next) = self.next()? {
             clock.was_starved();
             match next {
@@ -319,6 +326,7 @@ impl Writer {
                 ToWriter::Checkpoint(pending) => self.mark(*pending)?,
             }
             clock.worked();
+            clock.waits();
         }
         clock.was_starved();
         Ok(())

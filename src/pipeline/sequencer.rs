@@ -9,9 +9,9 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use super::checkpoints::Checkpoints;
 use super::delay::{Delay, Due};
 use super::outlet::EngineSink;
-use super::stage::{StageClock, StageTimes};
+use super::stage::{Clocks, StageClock, StageTimes};
 use super::stop::{LOOK, Stop};
-use super::{Observe, Status};
+use super::{Moment, Observe, Status};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::examples::Examples;
@@ -67,7 +67,18 @@ pub(super) struct Watch<'a> {
     pub started: Instant,
     /// Time of the run before this process.
     pub before: Duration,
+    /// The clocks of the stages.
+    pub clocks: Clocks,
+    /// Whether the input may keep coming.
+    pub is_live: bool,
     pub observe: Observe<'a>,
+}
+
+impl<'a> Watch<'a> {
+    /// Whoever looks on at a run that starts now; the flow has the clocks.
+    pub fn new(started: Instant, before: Duration, observe: Observe<'a>) -> Self {
+        Self { started, before, clocks: Clocks::default(), is_live: false, observe }
+    }
 }
 
 /// Chunks that came before their turn.
@@ -80,8 +91,9 @@ struct Waiting {
 impl Sequencer<'_, '_> {
     /// Feeds the engine until the stream ends; all that it holds is closed with it, so that no thread waits for more.
     pub fn run(mut self) -> (StageTimes, Result<End>) {
-        let mut clock = StageClock::start("engine");
+        let mut clock = self.watch.clocks.start("engine");
         let ended = self.feed(&mut clock).and_then(|end| self.close(end));
+        clock.worked();
         let ended = match ended {
             // The engine has come to its end before it said so, or it cannot go on; what it gave before is good.
             Err(error) if matches!(error.kind(), ErrorKind::TooManyRejected | ErrorKind::Diverged) => {
@@ -89,7 +101,10 @@ impl Sequencer<'_, '_> {
             }
             other => other,
         };
-        clock.worked();
+        self.show(Moment::End(match &ended {
+            Ok(End::Broken(error)) | Err(error) => Some(error),
+            Ok(_) => None,
+        }));
         let times = clock.times().of_which_blocked(self.sink.waited);
         (times, self.sink.finish().and(ended))
     }
@@ -110,7 +125,7 @@ impl Sequencer<'_, '_> {
                         Some(error) => return Ok(End::Broken(error)),
                         None => {}
                     }
-                    self.show(clock);
+                    self.show(Moment::Chunk);
                     clock.worked();
                 }
                 Err(RecvTimeoutError::Timeout) if is_due => {
@@ -125,6 +140,7 @@ impl Sequencer<'_, '_> {
                     is_settled = true;
                     self.release_what_is_held()?;
                     self.look_at_the_clock()?;
+                    self.show(Moment::Idle);
                 }
                 Err(RecvTimeoutError::Disconnected) => {
                     clock.was_starved();
@@ -213,13 +229,25 @@ impl Sequencer<'_, '_> {
         }
     }
 
-    fn show(&mut self, clock: &StageClock) {
-        let Watch { started, before, observe } = &mut self.watch;
-        let notes: Vec<String> = self.engine.take_alarms().iter().map(told::alarm).collect();
-        let event_time = self.engine.event_time();
+    /// Lets whoever looks on see where the run stands. Alarms are told with the records behind them.
+    fn show(&mut self, moment: Moment<'_>) {
+        let Watch { started, before, clocks, is_live, observe } = &mut self.watch;
+        let alarms = if matches!(moment, Moment::Chunk) { self.engine.take_alarms() } else { Vec::new() };
+        let notes: Vec<String> = alarms.iter().map(told::alarm).collect();
+        let (event_time, late_labels) = (self.engine.event_time(), self.engine.late_labels());
+        let alarms = self.engine.drifted().map(|drifted| drifted.alarms);
         let (counts, metrics) = self.engine.progress();
-        let stages = [clock.so_far().of_which_blocked(self.sink.waited)];
-        let elapsed = *before + started.elapsed();
-        observe(Status { elapsed, stages: &stages, event_time, notes: &notes, ..Status::of(counts, metrics) });
+        observe(Status {
+            moment,
+            elapsed: *before + started.elapsed(),
+            event_time,
+            late_labels,
+            alarms,
+            version: self.sink.version,
+            is_live: *is_live,
+            clocks: Some((clocks, self.sink.waited)),
+            notes: &notes,
+            ..Status::of(counts, metrics)
+        });
     }
 }

@@ -107,7 +107,8 @@ pub fn event_time(status: &EventTimeStatus) -> EventTimeSummary {
     EventTimeSummary::of(clock, (*is_in_order, *held, *hurried))
 }
 
-fn late_labels(status: LateLabelsStatus) -> LateLabelsSummary {
+/// How late labels stand, as a summary has it.
+pub fn late_labels(status: LateLabelsStatus) -> LateLabelsSummary {
     match status {
         LateLabelsStatus::Due(counts, waiting) => {
             let LabelCounts { waited, learned, at_end, hurried, never } = counts;
@@ -238,6 +239,6 @@ fn role_name(role: Role) -> &'static str {
 }
 
 /// Cores that the process may use.
-fn cores() -> u64 {
+pub fn cores() -> u64 {
     std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64)
 }

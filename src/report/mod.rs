@@ -3,9 +3,11 @@
 //! Standard output belongs to data, so nothing here ever writes to it. Siblings: [`summary`] (the end of a run; [`told`],
 //! parts of the stream in it),
 //! [`progress`] (while it lasts), [`verdict`] (which stage held the others up), [`leaderboard`] (the learners of a sweep),
-//! [`mod@compare`] (runs side by side), [`page`] (parts of pages).
+//! [`mod@compare`] (runs side by side), [`view`] (what stands below its bar), [`page`] (parts of pages), [`exposition`]
+//! (figures for monitors).
 
 pub mod compare;
+pub mod exposition;
 pub mod leaderboard;
 pub(crate) mod number;
 pub mod page;
@@ -13,3 +15,4 @@ pub mod progress;
 pub mod summary;
 pub mod told;
 pub mod verdict;
+pub mod view;

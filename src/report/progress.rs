@@ -7,6 +7,7 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
+use console::Term;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::number::{NOT_AVAILABLE, count, figure, quantity};
@@ -35,8 +36,6 @@ pub struct Tick<'a> {
     pub since_last: Option<f64>,
     /// Records a second since the start.
     pub records_per_s: Option<f64>,
-    /// What the run is bound by so far; empty while that is not known.
-    pub bound: &'a str,
     /// Bytes read so far, in the same measure as the total given to [`Progress::new`].
     pub bytes: u64,
     /// The last record.
@@ -81,6 +80,13 @@ impl Progress {
             Mode::Lines { due, .. } => records >= *due,
             Mode::Bar { due, .. } => elapsed >= *due,
         }
+    }
+
+    /// Columns and lines of the terminal below whose bar there is room for lines; `None` where there is no bar.
+    pub fn room(&self) -> Option<(usize, usize)> {
+        let Mode::Bar { .. } = &self.0 else { return None };
+        let (lines, columns) = Term::stderr().size();
+        Some((columns.into(), lines.into()))
     }
 
     /// Shows the state of the run, `elapsed` after its start.
@@ -149,11 +155,9 @@ fn bar(total_bytes: Option<u64>) -> ProgressBar {
 fn message(tick: &Tick) -> String {
     let rate = tick.records_per_s.map_or_else(|| NOT_AVAILABLE.to_owned(), quantity);
     let (loss, last) = (figure(tick.log_loss, 4), figure(tick.since_last, 4));
-    let separator = if tick.bound.is_empty() { "" } else { ", " };
-    let bound = tick.bound;
     let records = quantity(tick.records as f64);
     match tick.pass {
-        None => format!("{records} at {rate}/s, log loss {loss}, last {last}{separator}{bound}"),
+        None => format!("{records} at {rate}/s, log loss {loss}, last {last}"),
         // Nobody should take the loss for that on new records.
         Some((pass, of)) => format!("pass {pass} of {of}: {records} at {rate}/s, log loss on known records {loss}"),
     }
@@ -233,7 +237,6 @@ mod tests {
             log_loss: Some(0.5),
             since_last: (records < 1000).then_some(0.25),
             records_per_s: Some(412_345.0),
-            bound: "engine-bound",
             bytes: records * 10,
             last,
             ..Tick::default()
@@ -283,11 +286,9 @@ a remark
 
     #[test]
     fn the_bar_says_the_most_important_first() {
-        assert_eq!(message(&tick(1_234)), "1.23 k at 412 k/s, log loss 0.5000, last n.a., engine-bound");
+        assert_eq!(message(&tick(1_234)), "1.23 k at 412 k/s, log loss 0.5000, last n.a.");
         let later = Tick { pass: Some((2, 3)), ..tick(1_234) };
         assert_eq!(message(&later), "pass 2 of 3: 1.23 k at 412 k/s, log loss on known records 0.5000");
-        let unbound = Tick { bound: "", ..tick(1_234) };
-        assert_eq!(message(&unbound), "1.23 k at 412 k/s, log loss 0.5000, last n.a.");
     }
 
     #[test]

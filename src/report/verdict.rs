@@ -29,8 +29,11 @@ const SHORT: f64 = 0.1;
 /// );
 /// ```
 pub fn verdict(stages: &[(String, StageTime)], cores: u64) -> (String, String) {
-    let busiest = highest(stages, StageTime::busy).filter(|_| !is_short(stages));
-    let Some((name, time)) = busiest else { return ("none".into(), "too short to say what held it up".into()) };
+    // Where nothing comes, none of them is busy at all.
+    let busiest = highest(stages, StageTime::busy).or_else(|| stages.first().map(|(name, time)| (name, time)));
+    let Some((name, time)) = busiest.filter(|_| !is_short(stages)) else {
+        return ("none".into(), "too short to say what held it up".into());
+    };
     if time.busy() < BUSY {
         return waiting(stages, cores, name, time);
     }
@@ -42,18 +45,6 @@ pub fn verdict(stages: &[(String, StageTime)], cores: u64) -> (String, String) {
 /// Whether the stages ran for too short a time to be judged.
 pub fn is_short(stages: &[(String, StageTime)]) -> bool {
     lasted(stages) < SHORT
-}
-
-/// The same for a run under way, of which only one stage's time is known: what it is bound by, or nothing.
-///
-/// ```
-/// use tidemill::{report::verdict::bound_so_far, sink::summary::StageTime};
-/// let time = |busy_s, starved_s| StageTime { busy_s, starved_s, blocked_s: 0.0, threads: 1 };
-/// assert_eq!(bound_so_far("engine", &time(0.7, 0.3)), "engine-bound");
-/// assert_eq!(bound_so_far("engine", &time(0.5, 0.5)), "");
-/// ```
-pub fn bound_so_far(stage: &str, time: &StageTime) -> String {
-    if time.busy() < BUSY { String::new() } else { format!("{}-bound", bound(stage).0) }
 }
 
 /// The verdict where no stage was busy most of the time.

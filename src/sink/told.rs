@@ -101,6 +101,16 @@ pub enum LateLabelsSummary {
     },
 }
 
+impl LateLabelsSummary {
+    /// Records whose labels are waited for.
+    pub fn open(&self) -> u64 {
+        match self {
+            Self::Due { waiting, .. } => *waiting,
+            Self::Joined { counts, .. } => counts.open,
+        }
+    }
+}
+
 /// What became of impressions and outcomes; see [`JoinCounts`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[allow(missing_docs, reason = "the counts of the same names say what they are")]

@@ -2,7 +2,7 @@
 //! connection sends. It waits for nobody: when to look for the next connection is the caller's.
 
 use std::io::{self, ErrorKind, Read};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 #[cfg(unix)]
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -33,9 +33,17 @@ impl Address {
     /// # Ok::<(), tidemill::error::Error>(())
     /// ```
     pub fn parse(text: &str) -> Result<Self> {
+        Self::of("--listen", text)
+    }
+
+    /// The same for an address of another flag.
+    ///
+    /// # Errors
+    /// Anything else, with the flag.
+    pub fn of(flag: &str, text: &str) -> Result<Self> {
         let refused = || {
             Error::usage(format!(
-                "--listen {text}: write a port like 9000, an address like tcp:127.0.0.1:9000, or unix:/path/to.sock"
+                "{flag} {text}: write a port like 9000, an address like tcp:127.0.0.1:9000, or unix:/path/to.sock"
             ))
         };
         if let Some(path) = text.strip_prefix("unix:") {
@@ -110,6 +118,20 @@ impl Listener {
             Self::Tcp(tcp) => tcp.local_addr().map_or_else(|_| "tcp".into(), |address| format!("tcp:{address}")),
             #[cfg(unix)]
             Self::Unix(_, path) => format!("unix:{}", path.display()),
+        }
+    }
+
+    /// The next connection that is to be answered: whoever reads from it or writes to it never waits. `None` where none
+    /// waits to be taken, and at a file.
+    pub fn accept_caller(&self) -> Option<TcpStream> {
+        match self {
+            Self::Tcp(tcp) => {
+                let (stream, _) = tcp.accept().ok()?;
+                stream.set_nonblocking(true).ok()?;
+                Some(stream)
+            }
+            #[cfg(unix)]
+            Self::Unix(..) => None,
         }
     }
 

@@ -160,6 +160,7 @@ fn refuse_what_does_not_go(options: &Options) -> Result<()> {
     let named = [
         ("--predictions", output.predictions.is_some(), "promote a model and `tidemill predict` with it"),
         ("--metrics", output.metrics.is_some(), "promote a model's settings and `train` with them"),
+        ("--metrics-listen", output.metrics_listen.is_some(), "it tells of one learner"),
         ("--drift", options.drift.drift.is_some(), "promote a model's settings and `train` with them"),
         ("--segment", output.segment.is_some(), "promote a model's settings and `train` with them"),
         ("--threshold", output.threshold.is_some(), "promote a model's settings and `train` with them"),
