@@ -3,11 +3,14 @@
 //! Every prediction counts, none was made by a model that had seen its label. Records without a label are counted
 //! and not scored; example weights count as repetitions. Slices in, plain sums kept: no learner, no I/O, no clock.
 //! A figure that would divide by zero records is `None`. Siblings: [`log_loss`], [`auc`], [`calibration`],
-//! [`explosion`]; [`windows`] of the stream, made of a [`cell`] each with its [`ranking`]. Predictions are finite numbers: the engine ends a run at the first that is not.
+//! [`explosion`]; [`windows`] of the stream and its [`course`], made of a [`cell`] each with its [`ranking`];
+//! [`bins`] (what the bins of scores tell). Predictions are finite numbers: the engine ends a run at the first that is not.
 
 pub mod auc;
+pub mod bins;
 pub mod calibration;
 pub mod cell;
+pub mod course;
 pub mod explosion;
 pub mod log_loss;
 pub mod ranking;

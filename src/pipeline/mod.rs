@@ -4,7 +4,7 @@
 //! predictions; and one that writes checkpoints. Siblings, in the order in which a run meets them: [`warm_start`] (a
 //! model to train on), `resumed` (a checkpoint to go on from), [`preview`] (a look before anything runs), [`start`] (what is needed before the first record, the
 //! columns among it), [`outlet`] (where results go), [`flow`] (threads and channels), `sequencer` (the engine's
-//! thread), `live` (input that keeps coming) with `listen` (connections), `delay` (how long records may wait), `checkpoints`, [`passes`] (learning the stream again), `stop` (an end before the end), [`stage`] (how a thread spends its time), [`saved`] (a
+//! thread), `live` (input that keeps coming) with `listen` (connections), `delay` (how long records may wait), `checkpoints`, [`pace`] (records a second), [`passes`] (learning the stream again), `stop` (an end before the end), [`stage`] (how a thread spends its time), [`saved`] (a
 //! run as a model file and back), [`summary`] (a run in numbers) and [`sweep`] (many learners on one run).
 
 mod background;
@@ -15,6 +15,7 @@ pub mod flow;
 mod listen;
 mod live;
 pub mod outlet;
+pub mod pace;
 pub mod passes;
 pub mod preview;
 mod resumed;
@@ -41,6 +42,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::learner::device;
 use crate::learner::{Learner, LostDevice, Model, Settings};
 use crate::metric::Metrics;
+use crate::metric::course::Course;
 use crate::metric::windows::Windowed;
 use crate::online::Online;
 use crate::scaler::Scaler;
@@ -50,6 +52,7 @@ use crate::window::{self, Windows};
 use checkpoints::with_what_is_kept;
 use live::LiveInputs;
 use outlet::Outlet;
+use pace::Pace;
 use passes::{LaterPass, LaterPasses};
 use resumed::Kept;
 pub use sequencer::End;
@@ -122,6 +125,8 @@ pub struct Outcome {
     pub elapsed: Duration,
     /// The passes over records that had been learned before.
     pub later: LaterPasses,
+    /// Records a second as the run went, in this process.
+    pub pace: Pace,
     /// Time of each stage, in the order of the flow.
     pub stages: Vec<StageTimes>,
     /// How the stream ended.
@@ -147,6 +152,8 @@ pub struct Told {
     pub segments: Option<Segments>,
     /// What was found of drift, where somebody looked for it.
     pub drifted: Option<Drifted>,
+    /// The course of the run, where a report is asked for.
+    pub course: Option<Course>,
     /// What the user should know of inputs that kept coming.
     pub of_live: Vec<String>,
 }
@@ -161,6 +168,7 @@ impl Told {
             windowed: engine.windowed().cloned(),
             segments: engine.segments().cloned(),
             drifted: engine.drifted().cloned(),
+            course: engine.course().cloned(),
         }
     }
 }
@@ -210,10 +218,16 @@ fn run_on(
     observe(Status { elapsed: before, inferred: &inferred, notes: &notes, ..Status::of(counts, metrics) });
     let (leaves_pairs, checkpoints) = (opened.makes_pairs, kept.map(|kept| (kept.every, header, kept.store)));
     let ready = Ready { source, head, schema: &schema, settings, leaves_pairs, outlet, checkpoints };
-    let ended = flow::run(plan, ready, &mut engine, stop, Watch { started, before, observe: &mut *observe });
+    let mut pace = Pace::new(before, engine.counts().records);
+    let mut look = |status: Status<'_>| {
+        pace.see(status.elapsed, status.counts.records);
+        observe(status);
+    };
+    let ended = flow::run(plan, ready, &mut engine, stop, Watch { started, before, observe: &mut look });
     let mut ended = ended.map_err(|error| with_advice(plan, error))?;
 
     let elapsed = before + started.elapsed();
+    pace.see(elapsed, engine.counts().records);
     let later = passes::run(plan, &mut engine, &mut ended.end, stop, observe)?;
     let model = engine.model()?;
     Ok(Outcome {
@@ -235,6 +249,7 @@ fn run_on(
         lost_device: engine.lost_device().cloned(),
         elapsed,
         later,
+        pace,
         stages: ended.stages,
         end: ended.end,
         checkpoint: ended.checkpoint,
@@ -264,7 +279,10 @@ fn engine_of(
     let event_time = plan.event_time.as_ref().or(watched.as_ref());
     let engine = Engine::new(batcher, learner, settings, plan.max_rejected).by_event_time(event_time);
     let windows = plan.windows.as_ref().map(|windows| &windows.spec);
-    let engine = engine.telling_windows(windows).looking_for_drift(plan.drift.as_ref(), reopen);
+    let engine = engine
+        .telling_windows(windows)
+        .keeping_course(plan.keeps_course)
+        .looking_for_drift(plan.drift.as_ref(), reopen);
     passes::prepare(plan, engine, schema.dense())
 }
 

@@ -97,6 +97,7 @@ impl Sweep {
         let first = candidates.first().ok_or_else(|| Error::usage("--grid: no setting is left"))?;
         let mut plan = Plan::new(Options { learner: first.options.clone(), ..options.clone() }, &[])?;
         plan.settings.batch = together(&candidates)?;
+        plan.keeps_course = false; // every learner has one of its own
         let promoted = promoted(sweep.promote.as_deref(), candidates.len())?;
         if sweep.promote.is_some() && plan.outputs.model.is_none() {
             return Err(Error::usage("--promote says whose model is written: name the file with --model FILE"));
