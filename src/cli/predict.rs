@@ -115,6 +115,7 @@ pub(super) fn run(args: PredictArgs) -> Result<()> {
 
     let summary = summary::of(&plan, &outcome);
     show::end(&plan, &summary, quiet)?;
+    show::report(&plan, &outcome, &summary, "predict")?;
     show::ended(outcome.end)
 }
 

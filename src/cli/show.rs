@@ -7,11 +7,12 @@ use crate::config::Plan;
 use crate::error::Result;
 use crate::pipeline::passes::LaterPass;
 use crate::pipeline::summary::{roles, times};
-use crate::pipeline::{End, Status, summary};
+use crate::pipeline::{End, Outcome, Status, page, summary};
 use crate::report;
 use crate::report::progress::{Progress, Tick};
 use crate::report::verdict::bound_so_far;
 use crate::schema::{Role, Schema};
+use crate::sink::output::replace;
 use crate::sink::summary::Summary;
 use crate::sink::sweep::LearnerSummary;
 
@@ -143,6 +144,16 @@ pub(super) fn end(plan: &Plan, summary: &Summary, quiet: bool) -> Result<()> {
         super::say(&report::summary::text(summary));
     }
     plan.outputs.summary.as_deref().map_or(Ok(()), |path| summary.write(path))
+}
+
+/// Writes the page of a run where it is wanted.
+///
+/// # Errors
+/// A file that cannot be written.
+pub(super) fn report(plan: &Plan, outcome: &Outcome, summary: &Summary, command: &str) -> Result<()> {
+    let Some(path) = plan.outputs.report.as_deref() else { return Ok(()) };
+    let page = page::of(plan, outcome, summary, command);
+    replace(path, |to| to.write_all(page.as_bytes()))
 }
 
 /// The outcome of a command, by how its stream ended: to be stopped is to have done what was asked.

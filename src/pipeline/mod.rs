@@ -5,7 +5,7 @@
 //! model to train on), `resumed` (a checkpoint to go on from), [`preview`] (a look before anything runs), [`start`] (what is needed before the first record, the
 //! columns among it), [`outlet`] (where results go), [`flow`] (threads and channels), `sequencer` (the engine's
 //! thread), `live` (input that keeps coming) with `listen` (connections), `delay` (how long records may wait), `checkpoints`, [`pace`] (records a second), [`passes`] (learning the stream again), `stop` (an end before the end), [`stage`] (how a thread spends its time), [`saved`] (a
-//! run as a model file and back), [`summary`] (a run in numbers) and [`sweep`] (many learners on one run).
+//! run as a model file and back), [`summary`] (a run in numbers), [`page`] (the same for a browser) and [`sweep`] (many learners on one run).
 
 mod background;
 mod checkpoints;
@@ -16,6 +16,7 @@ mod listen;
 mod live;
 pub mod outlet;
 pub mod pace;
+pub mod page;
 pub mod passes;
 pub mod preview;
 mod resumed;

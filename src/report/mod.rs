@@ -3,12 +3,13 @@
 //! Standard output belongs to data, so nothing here ever writes to it. Siblings: [`summary`] (the end of a run; [`told`],
 //! parts of the stream in it),
 //! [`progress`] (while it lasts), [`verdict`] (which stage held the others up), [`leaderboard`] (the learners of a sweep),
-//! [`page`] (parts of pages).
+//! [`run`] (a run as a page), [`page`] (parts of pages).
 
 pub mod leaderboard;
 pub(crate) mod number;
 pub mod page;
 pub mod progress;
+pub mod run;
 pub mod summary;
 pub mod told;
 pub mod verdict;
