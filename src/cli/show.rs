@@ -4,9 +4,11 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use crate::config::Plan;
+use crate::config::sweep::Sweep;
 use crate::error::Result;
 use crate::pipeline::passes::LaterPass;
 use crate::pipeline::summary::{roles, times};
+use crate::pipeline::sweep::{self, Swept};
 use crate::pipeline::{End, Outcome, Status, page, summary};
 use crate::report;
 use crate::report::progress::{Progress, Tick};
@@ -14,7 +16,7 @@ use crate::report::verdict::bound_so_far;
 use crate::schema::{Role, Schema};
 use crate::sink::output::replace;
 use crate::sink::summary::Summary;
-use crate::sink::sweep::LearnerSummary;
+use crate::sink::sweep::{LearnerSummary, SweepSummary};
 
 /// Learners that are shown while a sweep lasts.
 const LEADERS: usize = 10;
@@ -153,6 +155,16 @@ pub(super) fn end(plan: &Plan, summary: &Summary, quiet: bool) -> Result<()> {
 pub(super) fn report(plan: &Plan, outcome: &Outcome, summary: &Summary, command: &str) -> Result<()> {
     let Some(path) = plan.outputs.report.as_deref() else { return Ok(()) };
     let page = page::of(plan, outcome, summary, command);
+    replace(path, |to| to.write_all(page.as_bytes()))
+}
+
+/// The same of a sweep.
+///
+/// # Errors
+/// A file that cannot be written.
+pub(super) fn sweep_report(sweep: &Sweep, swept: &Swept, figures: &SweepSummary) -> Result<()> {
+    let Some(path) = sweep.plan.outputs.report.as_deref() else { return Ok(()) };
+    let page = sweep::page::of(sweep, swept, figures);
     replace(path, |to| to.write_all(page.as_bytes()))
 }
 

@@ -3,7 +3,7 @@
 //! Standard output belongs to data, so nothing here ever writes to it. Siblings: [`summary`] (the end of a run; [`told`],
 //! parts of the stream in it),
 //! [`progress`] (while it lasts), [`verdict`] (which stage held the others up), [`leaderboard`] (the learners of a sweep),
-//! [`run`] (a run as a page), [`page`] (parts of pages).
+//! [`run`] and [`sweep`] (a run and a sweep as pages), [`page`] (parts of pages).
 
 pub mod leaderboard;
 pub(crate) mod number;
@@ -11,5 +11,6 @@ pub mod page;
 pub mod progress;
 pub mod run;
 pub mod summary;
+pub mod sweep;
 pub mod told;
 pub mod verdict;

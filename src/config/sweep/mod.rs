@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use super::{LearnerOptions, OptimizerName, Options, Plan, settings};
 use crate::error::{Error, Result};
 use crate::learner::Settings;
+use crate::schema::Schema;
 use grid::{Assignment, Grid};
 
 /// Records that are handed on together, at least: a multiple of every micro-batch.
@@ -110,6 +111,11 @@ impl Sweep {
         }
         let drop_after = sweep.drop_after;
         Ok(Self { plan, candidates, left_out, drop_after, promoted, max_bytes, base: options })
+    }
+
+    /// What all learners have in common, with the columns that were found for them.
+    pub fn base_written_out(&self, schema: &Schema) -> Options {
+        Options { learner: self.base.learner.clone(), ..self.plan.written_out(schema) }
     }
 
     /// The plan of a run of `train` with the settings of one learner.

@@ -20,10 +20,10 @@ pub enum Form {
     Logit,
 }
 
-/// Probabilities that an axis of logits may mark.
-const CHANCES: [f64; 15] = [1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.03, 0.1, 0.25, 0.5, 0.75, 0.9, 0.97, 0.99, 0.999, 0.9999];
+/// Probabilities that an axis of logits may mark, those that say most first.
+const CHANCES: [f64; 15] = [0.5, 0.01, 0.99, 0.1, 0.9, 1e-3, 0.999, 1e-4, 0.9999, 1e-5, 1e-6, 0.25, 0.75, 0.03, 0.97];
 /// Marks that an axis of logits has room for.
-const MOST: usize = 8;
+const MOST: f64 = 7.0;
 
 impl Form {
     /// The marks of a range.
@@ -43,11 +43,15 @@ impl Form {
                 marks.into_iter().map(|(time, name)| (time as f64, name)).collect()
             }
             Self::Logit => {
-                let logits = CHANCES.map(|chance| ((chance / (1.0 - chance)).ln(), short(chance)));
-                let within: Vec<_> =
-                    logits.into_iter().filter(|(logit, _)| (range.0..=range.1).contains(logit)).collect();
-                let every = within.len().div_ceil(MOST).max(1);
-                within.into_iter().step_by(every).collect()
+                let mut marks: Vec<(f64, String)> = Vec::new();
+                for chance in CHANCES {
+                    let logit = (chance / (1.0 - chance)).ln();
+                    let is_free = |(other, _): &(f64, String)| (logit - other).abs() >= (range.1 - range.0) / MOST;
+                    if (range.0..=range.1).contains(&logit) && marks.iter().all(is_free) {
+                        marks.push((logit, short(chance)));
+                    }
+                }
+                marks
             }
         }
     }

@@ -71,12 +71,13 @@ const STYLE: &str = "
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
 main { max-width: 76rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; }
-h1 { font-size: 1.6rem; line-height: 1.25; margin: 0 0 .5rem; }
+h1 { font-size: 1.6rem; line-height: 1.25; margin: 0 0 .5rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.2rem; margin: 2.5rem 0 .5rem; border-top: 1px solid var(--rule); padding-top: 1rem; }
 p { max-width: 46rem; margin: .5rem 0; }
 .warning { background: var(--warn); color: var(--warn-ink); padding: .6rem .8rem; border-left: 4px solid currentColor; }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr)); gap: 1.5rem; }
 figure { margin: 0; min-width: 0; max-width: 34rem; break-inside: avoid; }
+.plots figure { display: grid; grid-template-rows: subgrid; grid-row: span 3; align-content: start; row-gap: .25rem; }
 figcaption { font-weight: 600; margin-bottom: .25rem; }
 figcaption p { font-weight: 400; font-size: .875rem; color: var(--faint); margin: .1rem 0 .35rem; }
 svg.plot { display: block; width: 100%; height: auto; }
@@ -88,7 +89,12 @@ svg.plot .grid { stroke: var(--rule); }
 .dotted { stroke-dasharray: 1.5 3; }
 .thin { stroke-width: 1; stroke-dasharray: 3 3; }
 .none { stroke: none; }
-.event { stroke: var(--c5); stroke-width: 1.25; stroke-dasharray: 2 2; fill: none; }
+figure.broad { max-width: none; }
+svg.broad { min-width: 40rem; max-width: 60rem; }
+svg.plot text.strong { fill: var(--ink); font-weight: 600; }
+svg.plot text.halo { paint-order: stroke; stroke: var(--paper); stroke-width: 3px; }
+.other { fill: none; stroke: var(--faint); stroke-width: .75; stroke-dasharray: 2 2; opacity: .35; }
+.event { stroke: var(--c5); stroke-width: 1.25; stroke-dasharray: 2 2; fill: none; opacity: .6; }
 svg.bar { display: block; width: 100%; min-width: 9rem; height: 1rem; }
 svg.bar .empty { fill: var(--rule); }
 .span { stroke-width: 1; opacity: .7; }
@@ -107,7 +113,7 @@ tbody tr:nth-child(even) { background: var(--wash); }
 tr { break-inside: avoid; }
 nav { display: flex; flex-wrap: wrap; gap: .15rem 1rem; margin: .75rem 0; font-size: .9rem; }
 a { color: var(--c0); }
-dl.tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 10.5rem), 1fr)); gap: .75rem; margin: 1rem 0; }
+dl.tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 9.5rem), 1fr)); gap: .75rem; margin: 1rem 0; }
 dl.tiles div { background: var(--wash); border: 1px solid var(--rule); border-radius: .4rem; padding: .5rem .7rem; break-inside: avoid; }
 dl.tiles dt { font-size: .8rem; color: var(--faint); }
 dl.tiles dd { margin: 0; font-size: 1.35rem; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }

@@ -16,6 +16,9 @@ const RIGHT: f64 = 20.0;
 const TOP: f64 = 22.0;
 const BOTTOM: f64 = 38.0;
 
+/// Events that are drawn from top to bottom; more are short marks at the bottom.
+const EVENTS: usize = 12;
+
 /// A plot.
 #[derive(Debug, Default)]
 pub struct Plot {
@@ -210,9 +213,11 @@ impl Area {
 
     fn draw_events(&self, plot: &Plot, out: &mut String) {
         let bottom = HEIGHT - BOTTOM;
+        // Many of them would hide the lines.
+        let top = if plot.events.len() > EVENTS { bottom - 10.0 } else { TOP };
         for &at in plot.events.iter().filter(|at| plot.x.scale.holds(**at)) {
             let x = self.across(plot, at);
-            out.push_str(&format!("<path class=\"event\" d=\"M{x:.1} {TOP}V{bottom}\"/>\n"));
+            out.push_str(&format!("<path class=\"event\" d=\"M{x:.1} {top}V{bottom}\"/>\n"));
         }
     }
 

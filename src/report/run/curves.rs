@@ -34,7 +34,8 @@ struct Drawn {
 pub(super) fn over_records(run: &Run<'_>) -> String {
     let Some(course) = run.course.filter(|_| run.summary.labelled > 0) else { return String::new() };
     let events = run.alarms.iter().map(|alarm| alarm.record as f64).collect();
-    let drawn = Drawn::of(&course.records, Axis::new("records", Scale::Linear), events);
+    let mut drawn = Drawn::of(&course.records, Axis::new("records", Scale::Linear), events);
+    drawn.axis.range = Some((course.behind as f64, drawn.end().min(run.summary.read()) as f64));
     let mut out = String::new();
     if course.behind > 0 {
         out.push_str(&warning(&format!(
@@ -100,6 +101,11 @@ impl Drawn {
         Self { axis, windows: windows.iter().map(window).collect(), so_far, events }
     }
 
+    /// Where the last stretch ends.
+    fn end(&self) -> u64 {
+        self.so_far.last().map_or(1, |(end, _)| end.unsigned_abs())
+    }
+
     /// How much of the axis a window has.
     fn span(&self) -> u64 {
         self.windows.first().map_or(0, |window| window.until.abs_diff(window.from))
@@ -148,7 +154,7 @@ fn log_loss(run: &Run<'_>, drawn: &Drawn) -> String {
         vec![drawn.own("in the window", 1, Stroke::Dotted, |of| of.log_loss), drawn.so_far("so far", |of| of.log_loss)];
     lines.extend(drawn.level("best constant", Stroke::Thin, 2, s.best_constant_log_loss));
     lines.extend(drawn.level("best possible", Stroke::Dashed, 3, s.best_possible_log_loss));
-    let y = Axis { range: usual(&lines), ..Axis::new("nats", Scale::Linear) };
+    let y = Axis { range: usual(&lines, true), ..Axis::new("nats", Scale::Linear) };
     let caption = "Lower is better. The best constant is the loss of always saying the base rate of the whole run: a model \
                    above it has learned nothing of use.";
     drawn.plot("Log loss", caption, y, lines)
@@ -161,7 +167,8 @@ fn auc(drawn: &Drawn) -> String {
     }
     let caption =
         "The chance that a random positive is ranked above a random negative. Higher is better; 0.5 is chance.";
-    drawn.plot("AUC", caption, Axis::new("AUC", Scale::Linear), lines)
+    let y = Axis { range: usual(&lines, false), ..Axis::new("AUC", Scale::Linear) };
+    drawn.plot("AUC", caption, y, lines)
 }
 
 fn rates(drawn: &Drawn) -> String {
@@ -175,15 +182,20 @@ fn rates(drawn: &Drawn) -> String {
     drawn.plot("Predicted and observed rate", caption, y, lines)
 }
 
-/// A range that leaves out how high a few points are: a model that has learned nothing yet would press all else flat.
-pub(crate) fn usual(lines: &[Line]) -> Option<(f64, f64)> {
-    let values = || lines.iter().flat_map(|line| &line.points).map(|point| point.y).filter(|y| y.is_finite());
-    let mut sorted: Vec<f64> = values().collect();
+/// A range that leaves out how bad a few points are: a model that has learned nothing yet would press all else flat. What is bad is
+/// high, or low.
+pub(crate) fn usual(lines: &[Line], is_high_bad: bool) -> Option<(f64, f64)> {
+    let mut sorted: Vec<f64> =
+        lines.iter().flat_map(|line| &line.points).map(|point| point.y).filter(|y| y.is_finite()).collect();
     sorted.sort_by(f64::total_cmp);
-    let high = *sorted.get((sorted.len() * 97 / 100).min(sorted.len().checked_sub(1)?))?;
+    let few = sorted.len() * 3 / 100;
+    let (low, high) = (
+        *sorted.get(if is_high_bad { 0 } else { few })?,
+        *sorted.get(sorted.len() - 1 - if is_high_bad { few } else { 0 })?,
+    );
+    // A level line has two points, and is there to be seen.
     let levels = lines.iter().filter(|line| line.points.len() == 2).flat_map(|line| &line.points).map(|point| point.y);
-    let high = levels.fold(high, f64::max);
-    Some(Scale::Linear.range([*sorted.first()?, high].into_iter()))
+    Some(Scale::Linear.range([low, high].into_iter().chain(levels)))
 }
 
 /// From where to where nearly all records are, and how many lie beyond: one wild time must not press all others into a line.

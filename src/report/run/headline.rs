@@ -11,16 +11,7 @@ use crate::sink::summary::Summary;
 pub(super) fn html(run: &Run<'_>) -> String {
     let s = run.summary;
     let mut out: String = s.warnings.iter().map(|text| warning(text)).collect();
-    let mut all = vec![log_loss(s)];
-    if let Some(best) = s.best_possible_log_loss {
-        all.push(Tile::new(
-            "best possible log loss",
-            figure(Some(best), 5),
-            "for whoever knows the true weights".into(),
-        ));
-    }
-    all.extend([auc(s), calibration(s), brier(s), records(s), speed(s), device(s)]);
-    out.push_str(&tiles(&all));
+    out.push_str(&tiles(&[log_loss(s), auc(s), calibration(s), brier(s), records(s), speed(s), device(s)]));
     out.push_str(&paragraph(
         "Log loss is the mean surprise of the labels, in nats: 0 is certain and right, 0.69 is a coin. Every record was \
          predicted before its label was learned, so these figures are of records that the model had not seen.",
@@ -38,7 +29,8 @@ fn log_loss(s: &Summary) -> Tile {
         }
         _ => format!("best constant {constant}"),
     };
-    Tile::new("log loss", figure(s.log_loss, 5), beside)
+    let possible = s.best_possible_log_loss.map(|best| format!("; best possible {best:.5}")).unwrap_or_default();
+    Tile::new("log loss", figure(s.log_loss, 5), beside + &possible)
 }
 
 fn auc(s: &Summary) -> Tile {

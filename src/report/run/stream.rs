@@ -11,6 +11,9 @@ use crate::sink::summary::LaterPass;
 use crate::sink::told::{AlarmSummary, LateLabelsSummary};
 use crate::timestamp::{SECOND, written_duration};
 
+/// Alarms and later passes that are told one by one.
+const MOST: usize = 20;
+
 /// Rejected records by reason, and those that were left out; nothing where all were used.
 pub(super) fn left_out(run: &Run<'_>) -> String {
     let s = run.summary;
@@ -118,8 +121,13 @@ pub(super) fn drift(run: &Run<'_>) -> String {
     if drift.alarms == 0 {
         return paragraph("The loss never rose for good: there was no alarm.");
     }
+    let marked = match drift.alarms > drift.first.len() as u64 {
+        true => format!("The first {} stand", drift.first.len()),
+        false => "They stand".to_owned(),
+    };
     let mut out = paragraph(&format!(
-        "{} alarms: places at which the loss had risen for good. They stand in the curves above as upright lines.",
+        "{} alarms: places at which the loss had risen for good. {marked} in the curves above as upright lines; --alerts FILE \
+         has every one.",
         count(drift.alarms)
     ));
     let row = |of: &AlarmSummary| {
@@ -129,7 +137,7 @@ pub(super) fn drift(run: &Run<'_>) -> String {
     };
     let head =
         [("record", Number), ("event time", Text), ("log loss before", Number), ("since", Number), ("found by", Text)];
-    out.push_str(&table(&head, &drift.first.iter().map(row).collect::<Vec<_>>()));
+    out.push_str(&table(&head, &drift.first.iter().take(MOST).map(row).collect::<Vec<_>>()));
     let done = counted(&[
         ("the step was raised", drift.raised),
         ("rates began anew", drift.reset),
@@ -166,5 +174,5 @@ pub(super) fn later_passes(run: &Run<'_>) -> String {
         ("time", Number),
         ("records/s", Number),
     ];
-    paragraph(text) + &table(&head, &all.iter().take(100).map(row).collect::<Vec<_>>())
+    paragraph(text) + &table(&head, &all.iter().take(MOST).map(row).collect::<Vec<_>>())
 }
