@@ -11,9 +11,20 @@ use std::process::{Command, Output};
 use program::{Folder, map_records, stream};
 use tidemill::source::synthetic::Generator;
 
-/// Writes into the title how wide the window and what is in it are, and what colour the paper has.
+/// Tells how wide the window and what is in it are, and what colour the paper has.
 const MEASURE: &str = "<script>addEventListener('load', () => { const root = document.documentElement; \
-                       document.title = [innerWidth, root.scrollWidth, getComputedStyle(document.body).backgroundColor].join(' | ') })</script>";
+                       parent.postMessage([innerWidth, root.scrollWidth, getComputedStyle(document.body).backgroundColor]\
+                       .join(' | '), '*') })</script>";
+
+/// A page with a window in it that is as narrow as a telephone, which the browser's own cannot be; what it tells becomes the
+/// title.
+fn outer(width: u32) -> String {
+    format!(
+        "<!doctype html><meta name=\"color-scheme\" content=\"light dark\"><title>nothing was told</title>\
+         <script>addEventListener('message', (event) => {{ document.title = event.data }})</script>\
+         <iframe src=\"inner.html\" style=\"width: {width}px; height: 1500px; border: 0\"></iframe>"
+    )
+}
 
 fn browser() -> Option<PathBuf> {
     let folders = std::env::var_os("PATH").unwrap_or_default();
@@ -31,6 +42,7 @@ fn browser() -> Option<PathBuf> {
 fn show(browser: &PathBuf, folder: &Folder, page: &str, (width, dark): (u32, bool), what: &str) -> Output {
     let mut command = Command::new(browser);
     command.args(["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--enable-logging=stderr"]);
+    command.arg("--virtual-time-budget=5000"); // until what was sent has come
     // What chooses between the two: 0 is dark, 1 is light.
     command.arg(format!("--blink-settings=preferredColorScheme={}", u8::from(!dark)));
     command.arg(format!("--user-data-dir={}", folder.path("profile").display()));
@@ -48,8 +60,9 @@ fn console(output: &Output) -> Vec<String> {
 /// Window, content and paper as the browser has them.
 fn measured(browser: &PathBuf, folder: &Folder, page: &str, how: (u32, bool)) -> (u32, u32, String) {
     let text = folder.text(page).replacen("</head>", &format!("{MEASURE}</head>"), 1);
-    folder.file("measured.html", text);
-    let output = show(browser, folder, "measured.html", how, "--dump-dom");
+    folder.file("inner.html", text);
+    folder.file("outer.html", outer(how.0));
+    let output = show(browser, folder, "outer.html", (1600, how.1), "--dump-dom");
     assert_eq!(console(&output), Vec::<String>::new());
     let dom = String::from_utf8(output.stdout).unwrap();
     let title = dom.split("<title>").nth(1).unwrap().split("</title>").next().unwrap();

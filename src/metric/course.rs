@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use super::cell::{self, Cell, Row};
 use crate::error::Result;
-use crate::examples::Scored;
+use crate::examples::{MicroBatch, Scored};
 use crate::snapshot::{Restoring, Saving, Snapshot};
 use crate::timestamp::{DAY, SECOND};
 
@@ -93,29 +93,35 @@ impl Course {
 
     /// Takes a scored micro-batch.
     pub fn add(&mut self, scored: &Scored) {
-        self.add_rows(scored, |cell, (logit, label, weight)| {
-            cell.add(&Row::new(logit, label, weight));
-        });
+        self.add_rows(scored, Row::new);
     }
 
     /// Takes labels that became known after their records had been taken, and labels that turned out to be wrong: those
     /// records were taken as negatives.
     pub fn add_known(&mut self, known: &Scored, corrected: &Scored) {
-        self.add_rows(known, |cell, (logit, label, weight)| {
-            cell.add(&Row::late(logit, label, weight));
-        });
-        self.add_rows(corrected, |cell, (logit, _, weight)| cell.correct(logit, weight));
+        self.add_rows(known, Row::late);
+        let weights = &corrected.batch.weight;
+        for (row, (&logit, &weight)) in corrected.logit.iter().zip(weights).enumerate() {
+            self.at(&corrected.batch, row, |cell| cell.correct(logit, weight));
+        }
     }
 
-    fn add_rows(&mut self, scored: &Scored, add: impl Fn(&mut Cell, (f32, f32, f32))) {
+    fn add_rows(&mut self, scored: &Scored, row_of: fn(f32, f32, f32) -> Row) {
         let batch = &scored.batch;
         for (row, &logit) in scored.logit.iter().enumerate() {
-            let of_row = (logit, batch.label[row], batch.weight[row]);
-            // Records are counted from 1.
-            self.records.at(batch.record[row].saturating_sub(1) as i64, |cell| add(cell, of_row));
-            if let Some(&time) = batch.time.get(row).filter(|time| **time != MISSING) {
-                self.times.at(time, |cell| add(cell, of_row));
-            }
+            let of_row = row_of(logit, batch.label[row], batch.weight[row]);
+            self.at(batch, row, |cell| {
+                cell.add(&of_row);
+            });
+        }
+    }
+
+    /// Changes the stretches that a row belongs to.
+    fn at(&mut self, batch: &MicroBatch, row: usize, change: impl Fn(&mut Cell)) {
+        // Records are counted from 1.
+        self.records.at(batch.record[row].saturating_sub(1) as i64, &change);
+        if let Some(&time) = batch.time.get(row).filter(|time| **time != MISSING) {
+            self.times.at(time, &change);
         }
     }
 }
@@ -201,7 +207,6 @@ impl Snapshot for Course {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::examples::MicroBatch;
     use crate::metric::Metrics;
     use crate::snapshot::State;
 

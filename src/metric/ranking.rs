@@ -54,7 +54,7 @@ impl Ranking {
         let (mine, theirs) = (std::mem::take(self), other);
         let (mut a, mut b) = (0, 0);
         while a < mine.bins.len() || b < theirs.bins.len() {
-            let [left, right] = [mine.bins.get(a), theirs.bins.get(b)].map(|bin| bin.copied().unwrap_or(BINS));
+            let [left, right] = [mine.bins.get(a), theirs.bins.get(b)].map(|bin| bin.copied().unwrap_or(u32::MAX));
             let mut sums = [0.0; 2];
             for (of, at) in [(&mine, &mut a), (theirs, &mut b)] {
                 if of.bins.get(*at) == Some(&left.min(right)) {

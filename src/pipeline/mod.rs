@@ -51,6 +51,7 @@ use crate::schema::{Role, Schema};
 use crate::source::Input;
 use crate::window::{self, Windows};
 use checkpoints::with_what_is_kept;
+use flow::Ended;
 use live::LiveInputs;
 use outlet::Outlet;
 use pace::Pace;
@@ -219,16 +220,11 @@ fn run_on(
     observe(Status { elapsed: before, inferred: &inferred, notes: &notes, ..Status::of(counts, metrics) });
     let (leaves_pairs, checkpoints) = (opened.makes_pairs, kept.map(|kept| (kept.every, header, kept.store)));
     let ready = Ready { source, head, schema: &schema, settings, leaves_pairs, outlet, checkpoints };
-    let mut pace = Pace::new(before, engine.counts().records);
-    let mut look = |status: Status<'_>| {
-        pace.see(status.elapsed, status.counts.records);
-        observe(status);
-    };
-    let ended = flow::run(plan, ready, &mut engine, stop, Watch { started, before, observe: &mut look });
+    let watch = Watch { started, before, observe: &mut *observe };
+    let (ended, pace) = timed(plan, ready, &mut engine, stop, watch);
     let mut ended = ended.map_err(|error| with_advice(plan, error))?;
 
     let elapsed = before + started.elapsed();
-    pace.see(elapsed, engine.counts().records);
     let later = passes::run(plan, &mut engine, &mut ended.end, stop, observe)?;
     let model = engine.model()?;
     Ok(Outcome {
@@ -255,6 +251,19 @@ fn run_on(
         end: ended.end,
         checkpoint: ended.checkpoint,
     })
+}
+
+/// Runs the stream, and notes how fast it goes.
+fn timed(plan: &Plan, ready: Ready<'_>, engine: &mut Engine, stop: &Stop, watch: Watch<'_>) -> (Result<Ended>, Pace) {
+    let Watch { started, before, observe } = watch;
+    let mut pace = Pace::new(before, engine.counts().records);
+    let mut look = |status: Status<'_>| {
+        pace.see(status.elapsed, status.counts.records);
+        observe(status);
+    };
+    let ended = flow::run(plan, ready, engine, stop, Watch { started, before, observe: &mut look });
+    pace.see(before + started.elapsed(), engine.counts().records);
+    (ended, pace)
 }
 
 /// What predicting needs beside the model and the scales.

@@ -224,3 +224,61 @@ fn beyond<'a>(mut stretches: impl Iterator<Item = &'a (i64, u64)>, few: u64) -> 
         (!is_beyond).then_some((start, before))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::examples::{MicroBatch, Scored};
+    use crate::metric::course::Course;
+    use crate::timestamp::SECOND;
+
+    fn course(times: &[i64]) -> Course {
+        let batch = MicroBatch {
+            rows: times.len(),
+            time: times.to_vec(),
+            label: times.iter().map(|time| (time % 2) as f32).collect(),
+            weight: vec![1.0; times.len()],
+            record: (1..).take(times.len()).collect(),
+            ..MicroBatch::default()
+        };
+        let mut course = Course::default();
+        course.add(&Scored { batch, logit: vec![0.5; times.len()], ..Scored::default() });
+        course
+    }
+
+    #[test]
+    fn one_wild_time_does_not_press_the_others_into_a_line() {
+        let mut times: Vec<i64> = (0..5000).map(|at| at * 60 * SECOND + at % 2).collect();
+        let (from, until, beyond) = inner(&course(&times).times);
+        assert!(
+            from == 0 && beyond == 0 && (until - 300_000 * SECOND).abs() <= 7_200 * SECOND,
+            "{from} {until} {beyond}"
+        );
+        times.extend([i64::MAX / 2, -(i64::MAX / 2)]);
+        let wild = course(&times);
+        let (inner_from, inner_until, beyond) = inner(&wild.times);
+        assert!(beyond == 2 && inner_from == 0 && inner_until == until, "{inner_from} {inner_until} {beyond}");
+    }
+
+    #[test]
+    fn windows_are_few_and_their_records_are_all() {
+        for records in [1, 2, 40, 256, 257, 5000] {
+            let course = course(&vec![0; records]);
+            let drawn = Drawn::of(&course.records, Axis::default(), Vec::new());
+            assert!((1..=49).contains(&drawn.windows.len()), "{records}: {}", drawn.windows.len());
+            assert_eq!(drawn.windows.iter().map(|window| window.own.records).sum::<u64>(), records as u64);
+            assert_eq!(drawn.so_far.last().map(|(_, figures)| figures.records), Some(records as u64));
+        }
+    }
+
+    #[test]
+    fn a_start_that_was_bad_does_not_press_the_rest_flat() {
+        let points =
+            |from: f64| (0..100).map(|at| Point::at((f64::from(at), if at == 0 { from } else { 0.5 }))).collect();
+        let line = |from| [Line { points: points(from), ..Line::default() }];
+        assert!(usual(&line(9.0), true).is_some_and(|(_, high)| high <= 1.0));
+        assert!(usual(&line(9.0), false).is_some_and(|(_, high)| high >= 9.0));
+        assert!(usual(&line(-9.0), false).is_some_and(|(low, _)| low >= 0.0));
+        assert_eq!(usual(&[], true), None);
+    }
+}

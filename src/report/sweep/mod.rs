@@ -37,9 +37,9 @@ pub struct SweepRun<'a> {
 /// The whole page.
 pub fn html(run: &SweepRun<'_>) -> String {
     let parts = [
-        ("leaderboard", "The best learners", leaderboard(run)),
         ("parallel", "Settings against loss", parallel::html(run)),
         ("curves", "How the best ones went", curves(run)),
+        ("leaderboard", "The best learners", leaderboard(run)),
         ("settings", "Settings in common", verbatim(&run.job)),
     ];
     let there: Vec<_> = parts.iter().filter(|(_, _, body)| !body.is_empty()).collect();
@@ -62,11 +62,11 @@ fn headline(run: &SweepRun<'_>) -> String {
     };
     let possible = s.best_possible_log_loss.map(|best| format!("; best possible {best:.5}")).unwrap_or_default();
     let rate = s.records_per_s.map_or_else(|| NOT_AVAILABLE.to_owned(), quantity);
-    let given = best.map(|best| best.given.clone()).unwrap_or_default();
+    let winner =
+        best.map_or_else(String::new, |best| paragraph(&format!("Best: learner {}, {}.", best.number, best.given)));
     let learners = format!("{} dropped, {} diverged", count(s.dropped as u64), count(s.diverged as u64));
     let all = [
         Tile::new("best log loss", figure(loss, 5), gain + &possible),
-        Tile::new("best setting", given, best.map_or_else(String::new, |best| format!("learner {}", best.number))),
         Tile::new("learners", count(s.learners.len() as u64), learners),
         Tile::new(
             "records",
@@ -78,7 +78,7 @@ fn headline(run: &SweepRun<'_>) -> String {
     ];
     let text = "Log loss is the mean surprise of the labels, in nats: lower is better. Every learner saw the same records in the \
                 same order, and predicted each before it learned it.";
-    s.warnings.iter().map(|text| warning(text)).collect::<String>() + &tiles(&all) + &paragraph(text)
+    s.warnings.iter().map(|text| warning(text)).collect::<String>() + &winner + &tiles(&all) + &paragraph(text)
 }
 
 fn leaderboard(run: &SweepRun<'_>) -> String {
@@ -112,30 +112,48 @@ fn leaderboard(run: &SweepRun<'_>) -> String {
 }
 
 fn curves(run: &SweepRun<'_>) -> String {
-    const STROKES: [Stroke; 3] = [Stroke::Solid, Stroke::Dashed, Stroke::Dotted];
-    let line = |(at, (learner, curve)): (usize, (&LearnerSummary, &Vec<(f64, f64)>))| Line {
-        name: format!("{}: {}", at + 1, learner.given),
-        colour: at,
-        // No two of them have both in common.
-        stroke: STROKES[(at / 6 + at) % 3],
-        dots: false,
-        points: curve.iter().copied().map(Point::at).collect(),
-    };
-    let mut lines: Vec<_> = run.summary.learners.iter().zip(&run.curves).enumerate().map(line).collect();
-    lines.retain(|line| line.points.len() > 1);
+    let mut lines = lines(run, |_, loss| Some(loss));
     let Some(longest) = lines.iter().flat_map(|line| &line.points).map(|point| point.x).max_by(f64::total_cmp) else {
         return String::new();
     };
+    let best = run.curves.first();
+    let behind = lines_behind(run, best);
     if let Some(constant) = run.summary.best_constant_log_loss {
         let points = [(0.0, constant), (longest, constant)].map(Point::at).into();
         lines.push(Line { name: "best constant".into(), colour: 2, stroke: Stroke::Thin, dots: false, points });
     }
-    let y = Axis { range: usual(&lines, true), ..Axis::new("nats", Scale::Linear) };
-    let x = Axis { range: Some((0.0, longest)), ..Axis::new("labelled records", Scale::Linear) };
-    let caption =
-        "The log loss of each in stretches of the stream. Where lines cross, what is best depends on how much of the \
-                   stream there is: a setting that leads at the end is the one to go on with."
-            .to_owned();
-    let plot = drawn(&Plot { title: "Log loss by stretch".into(), caption, x, y, lines, ..Plot::default() });
-    format!("<div class=\"plots\">\n{plot}</div>\n")
+    let plot = |title: &str, caption: &str, y: &str, lines: Vec<Line>| {
+        let y = Axis { range: usual(&lines, true), ..Axis::new(y, Scale::Linear) };
+        let x = Axis { range: Some((0.0, longest)), ..Axis::new("labelled records", Scale::Linear) };
+        drawn(&Plot { title: title.into(), caption: caption.into(), x, y, lines, ..Plot::default() })
+    };
+    let of_each = "The log loss of each in stretches of the stream.";
+    let of_others = "How much more each lost than the first in the same stretch. Below 0 it was the better one there: where lines \
+                     cross, what is best depends on how much of the stream there is.";
+    let all =
+        plot("Log loss by stretch", of_each, "nats", lines) + &plot("Behind the best", of_others, "nats more", behind);
+    format!("<div class=\"plots\">\n{all}</div>\n")
+}
+
+/// A line a learner, of what is made of its places and losses.
+fn lines(run: &SweepRun<'_>, of: impl Fn(usize, f64) -> Option<f64>) -> Vec<Line> {
+    const STROKES: [Stroke; 3] = [Stroke::Solid, Stroke::Dashed, Stroke::Dotted];
+    let line = |(at, (learner, curve)): (usize, (&LearnerSummary, &Vec<(f64, f64)>))| {
+        let point = |(stretch, &(x, loss)): (usize, &(f64, f64))| Some(Point::at((x, of(stretch, loss)?)));
+        Line {
+            name: format!("{}: {}", at + 1, learner.given),
+            colour: at,
+            // No two of them have both in common.
+            stroke: STROKES[(at / 6 + at) % 3],
+            dots: false,
+            points: curve.iter().enumerate().filter_map(point).collect(),
+        }
+    };
+    let lines = run.summary.learners.iter().zip(&run.curves).enumerate().map(line);
+    lines.filter(|line| line.points.len() > 1).collect()
+}
+
+/// The same of what each lost more than the first.
+fn lines_behind(run: &SweepRun<'_>, best: Option<&Vec<(f64, f64)>>) -> Vec<Line> {
+    lines(run, |stretch, loss| best.and_then(|best| best.get(stretch)).map(|(_, least)| loss - least))
 }

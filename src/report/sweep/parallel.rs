@@ -19,9 +19,14 @@ const BOTTOM: f64 = 30.0;
 const LINES: usize = 400;
 const BEST: usize = 10;
 
+/// Values that are each written out, evenly spaced; of more, numbers lie by their size.
+const WORDS: usize = 10;
+
 /// An upright axis.
 struct Axis {
     name: String,
+    /// Whether some learners have no such setting.
+    is_missing: bool,
     values: Values,
 }
 
@@ -74,7 +79,7 @@ fn axes(all: &[(f64, &Vec<(&'static str, String)>)]) -> Vec<Axis> {
     });
     let axis = |name: &&str| {
         let values: Vec<&str> = all.iter().filter_map(|(_, given)| value(given, name)).collect();
-        Axis { name: (*name).to_owned(), values: scaled(&values) }
+        Axis { name: (*name).to_owned(), is_missing: values.len() < all.len(), values: scaled(&values) }
     };
     let mut axes: Vec<Axis> = names.iter().map(axis).collect();
     let mut losses: Vec<f64> = all.iter().map(|(loss, _)| *loss).collect();
@@ -85,6 +90,7 @@ fn axes(all: &[(f64, &Vec<(&'static str, String)>)]) -> Vec<Axis> {
     let high = if worst - best <= 2.0 * (most - best) { worst } else { most };
     axes.push(Axis {
         name: "log loss".into(),
+        is_missing: false,
         values: Values::Losses((best, if high > best { high } else { best + 1e-6 })),
     });
     axes
@@ -97,14 +103,18 @@ fn value<'a>(given: &'a [(&'static str, String)], name: &str) -> Option<&'a str>
 /// How values lie on their axis: numbers by size, all else by name.
 fn scaled(values: &[&str]) -> Values {
     let number = |text: &&str| text.parse().ok().filter(|x: &f64| x.is_finite());
-    let Some(numbers) = values.iter().map(number).collect::<Option<Vec<f64>>>() else {
-        let mut words: Vec<String> = Vec::new();
-        for word in values {
-            if !words.iter().any(|known| known == word) {
-                words.push((*word).to_owned());
-            }
+    let mut words: Vec<&str> = Vec::new();
+    for word in values {
+        if !words.contains(word) {
+            words.push(word);
         }
-        return Values::Words(words);
+    }
+    let numbers = values.iter().map(number).collect::<Option<Vec<f64>>>();
+    if numbers.is_some() {
+        words.sort_by(|a, b| number(a).unwrap_or_default().total_cmp(&number(b).unwrap_or_default()));
+    }
+    let Some(numbers) = numbers.filter(|_| words.len() > WORDS) else {
+        return Values::Words(words.into_iter().map(ToOwned::to_owned).collect());
     };
     let (low, high) =
         numbers.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &x| (low.min(x), high.max(x)));
@@ -129,6 +139,13 @@ impl Axis {
     }
 
     fn marks(&self) -> Vec<(f64, String)> {
+        let none = self.is_missing.then(|| (self.down(None, f64::NAN), "none".to_owned()));
+        let mut marks = self.marks_of_values();
+        marks.extend(none);
+        marks
+    }
+
+    fn marks_of_values(&self) -> Vec<(f64, String)> {
         match &self.values {
             Values::Words(words) => words.iter().map(|word| (self.down(Some(word), 0.0), word.clone())).collect(),
             Values::Numbers(scale, (low, high)) => {
