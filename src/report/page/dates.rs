@@ -7,7 +7,7 @@ use crate::timestamp::{DAY, SECOND, parse, written};
 const MARKS: i64 = 5;
 
 /// Distances of marks within a day or a few, in microseconds.
-const STEPS: [i64; 19] = [
+const STEPS: [i64; 18] = [
     1_000,
     10_000,
     100_000,
@@ -26,7 +26,6 @@ const STEPS: [i64; 19] = [
     2 * DAY,
     5 * DAY,
     10 * DAY,
-    20 * DAY,
 ];
 
 /// Distances in months.
@@ -62,7 +61,7 @@ fn short(time: i64, step: i64) -> String {
         _ if step >= 60 * SECOND && time.rem_euclid(DAY) == 0 => date.to_owned(),
         _ if step >= 60 * SECOND => of_day.chars().take(5).collect(),
         _ if step >= SECOND => of_day.chars().take(8).collect(),
-        _ => of_day.chars().skip(3).take(9).collect(),
+        _ => of_day.trim_end_matches('Z').chars().skip(3).take(9).collect(),
     }
 }
 

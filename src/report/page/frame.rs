@@ -80,6 +80,7 @@ figure { margin: 0; min-width: 0; max-width: 34rem; break-inside: avoid; }
 .plots figure { display: grid; grid-template-rows: subgrid; grid-row: span 3; align-content: start; row-gap: .25rem; }
 figcaption { font-weight: 600; margin-bottom: .25rem; }
 figcaption p { font-weight: 400; font-size: .875rem; color: var(--faint); margin: .1rem 0 .35rem; }
+.plots figure:only-child { max-width: 26rem; }
 svg.plot { display: block; width: 100%; height: auto; }
 svg.plot text { fill: var(--faint); font: 11px system-ui, sans-serif; }
 svg.plot .frame { stroke: var(--faint); fill: none; }
@@ -88,7 +89,7 @@ svg.plot .grid { stroke: var(--rule); }
 .dashed { stroke-dasharray: 6 4; }
 .dotted { stroke-dasharray: 1.5 3; }
 .thin { stroke-width: 1; stroke-dasharray: 3 3; }
-.none { stroke: none; }
+.line.none { stroke: none; }
 figure.broad { max-width: none; }
 svg.broad { min-width: 40rem; max-width: 60rem; }
 svg.plot text.strong { fill: var(--ink); font-weight: 600; }

@@ -136,8 +136,11 @@ fn precision_recall(run: &Run<'_>, bins: Bins<'_>) -> String {
     let base = run.summary.base_rate.unwrap_or_default();
     let caption = "Of what a threshold lets through, the share that is positive (precision), against the share of all positives \
                    that it finds (recall). It tells more than ROC where positives are rare.";
+    let high = line.points.iter().map(|point| point.y).fold(base, f64::max);
+    let range = if high < 0.3 { Scale::Linear.range([0.0, high].into_iter()) } else { (0.0, 1.0) };
+    let y = Axis { range: Some(range), ..share("precision") };
     let lines = vec![line, thin("chance: the base rate", [(0.0, base), (1.0, base)])];
-    draw("Precision and recall", caption, share("recall"), share("precision"), lines)
+    draw("Precision and recall", caption, share("recall"), y, lines)
 }
 
 fn gain(bins: Bins<'_>) -> String {

@@ -1,6 +1,8 @@
 //! Parallel coordinates: takes learners with their settings, gives an SVG with an upright axis for each setting and one for the
 //! loss, and a line a learner through its values.
 
+use std::collections::HashSet;
+
 use super::SweepRun;
 use crate::report::number::count;
 use crate::report::page::escape;
@@ -103,12 +105,8 @@ fn value<'a>(given: &'a [(&'static str, String)], name: &str) -> Option<&'a str>
 /// How values lie on their axis: numbers by size, all else by name.
 fn scaled(values: &[&str]) -> Values {
     let number = |text: &&str| text.parse().ok().filter(|x: &f64| x.is_finite());
-    let mut words: Vec<&str> = Vec::new();
-    for word in values {
-        if !words.contains(word) {
-            words.push(word);
-        }
-    }
+    let mut seen = HashSet::new();
+    let mut words: Vec<&str> = values.iter().copied().filter(|word| seen.insert(*word)).collect();
     let numbers = values.iter().map(number).collect::<Option<Vec<f64>>>();
     if numbers.is_some() {
         words.sort_by(|a, b| number(a).unwrap_or_default().total_cmp(&number(b).unwrap_or_default()));
@@ -193,4 +191,32 @@ fn draw(axis: &Axis, x: f64, at: usize) -> String {
         ));
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_values_lie_evenly_in_their_order_and_many_by_their_size() {
+        let axis = |values: &[&str]| Axis { name: "a".into(), is_missing: false, values: scaled(values) };
+        let few = axis(&["1e-6", "0", "1e-4", "0"]);
+        let names: Vec<String> = few.marks().into_iter().map(|(_, name)| name).collect();
+        assert_eq!(names, ["0", "1e-6", "1e-4"]);
+        let middle = 0.5 * (few.down(Some("0"), 0.0) + few.down(Some("1e-4"), 0.0));
+        assert!((few.down(Some("1e-6"), 0.0) - middle).abs() < 1e-9);
+        assert_eq!(axis(&["sgd", "ftrl", "1"]).marks().len(), 3);
+        let many: Vec<String> = (1..=100).map(|at| at.to_string()).collect();
+        let many = axis(&many.iter().map(String::as_str).collect::<Vec<_>>());
+        let down = |text| many.down(Some(text), 0.0);
+        assert!((down("10") - 0.5 * (down("1") + down("100"))).abs() < 1e-9, "equal ratios are equally far apart");
+    }
+
+    #[test]
+    fn the_best_loss_is_at_the_top_and_the_worst_at_the_bottom_at_most() {
+        let values = Values::Losses((0.25, 0.5));
+        let axis = Axis { name: "log loss".into(), is_missing: false, values };
+        let [best, worst, beyond] = [0.25, 0.5, 99.0].map(|loss| axis.down(None, loss));
+        assert_eq!((best, worst, beyond), (TOP, HEIGHT - BOTTOM, HEIGHT - BOTTOM));
+    }
 }
