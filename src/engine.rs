@@ -2,11 +2,14 @@
 //!
 //! Running scales, micro-batches, the model, metrics and counts all live here, in one thread; it does no I/O and reads
 //! no clock. What leaves goes through a [`Sink`]. Siblings, in the order in which a record meets them: `arrivals` (by event
-//! time), `late_labels` and `joining` (labels that come later), `passes` (learning the stream again), `windows` (metrics by windows), `drift` and `trial` (what is done about drift);
-//! and `asked` (predictions between two records).
+//! time), `late_labels` and `joining` (labels that come later), `passes` (learning the stream again), `windows` (metrics by
+//! windows), `course` (those of a report), `counts`, `drift` and `trial` (what is done about drift); and `asked` (predictions
+//! between two records).
 
 mod arrivals;
 mod asked;
+mod counts;
+mod course;
 mod drift;
 mod joining;
 mod late_labels;
@@ -14,7 +17,6 @@ mod passes;
 mod trial;
 mod windows;
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::batcher::Batcher;
@@ -26,14 +28,16 @@ use crate::examples::{Examples, MicroBatch, Scored};
 use crate::learner::optimizer::smaller_step;
 use crate::learner::{Learner, Settings};
 use crate::metric::Metrics;
+use crate::metric::course::Course;
 use crate::metric::windows::line::Line;
 use crate::metric::windows::{Closed, Windowed};
 use crate::online::{Online, Sifted};
-use crate::record::{LeftOut, LossSum, Position, Reason, Rejected};
-use crate::snapshot::{Restoring, Saving, Snapshot, State};
+use crate::record::{LeftOut, Position, Rejected};
+use crate::snapshot::State;
 use crate::window::Windows;
 use arrivals::Arrivals;
 pub use arrivals::EventTimeStatus;
+pub use counts::Counts;
 use drift::Drift;
 pub use drift::{Drifted, Reopen};
 use joining::Scoring;
@@ -84,29 +88,6 @@ pub trait Sink {
     }
 }
 
-/// What has been counted so far.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Counts {
-    /// Records read, rejected ones among them.
-    pub records: u64,
-    /// Rejected records.
-    pub rejected: u64,
-    /// Records that a transform has filtered out.
-    pub filtered: u64,
-    /// Records that came again, and were not learned for that.
-    pub duplicates: u64,
-    /// Negatives that were not among those to be learned.
-    pub sampled_out: u64,
-    /// Keys of records that were forgotten for want of room, so that duplicates may have been missed.
-    pub forgotten: u64,
-    /// Rejected records by reason.
-    pub by_reason: BTreeMap<Reason, u64>,
-    /// Bytes of text read, after decompression.
-    pub bytes: u64,
-    /// The best possible loss on the records so far; known to generated streams alone.
-    pub best_loss: Option<LossSum>,
-}
-
 /// Everything sequential of a run.
 pub struct Engine {
     batcher: Batcher,
@@ -124,6 +105,8 @@ pub struct Engine {
     windowed: Option<Windowed>,
     /// Windows that are over, until they are handed on.
     closed: Vec<Closed>,
+    /// Where a report is asked for.
+    course: Option<Course>,
     /// Where somebody looks for drift.
     drift: Option<Drift>,
     /// Where event times are looked at.
@@ -150,6 +133,7 @@ impl Engine {
             kept: None,
             windowed: None,
             closed: Vec::new(),
+            course: None,
             drift: None,
             arrivals: None,
             late_labels: None,
@@ -177,6 +161,7 @@ impl Engine {
             kept: _,
             windowed,
             closed: _,
+            course,
             drift,
             arrivals,
             late_labels,
@@ -190,6 +175,7 @@ impl Engine {
         state.save(position);
         state.save(dictionary);
         windowed.iter().for_each(|windowed| state.save(windowed));
+        course.iter().for_each(|course| state.save(course));
         arrivals.iter().for_each(|arrivals| state.save(arrivals));
         late_labels.iter().for_each(|late_labels| state.save(late_labels));
         scoring.iter().for_each(|scoring| state.save(scoring));
@@ -215,6 +201,7 @@ impl Engine {
             kept: _,
             windowed,
             closed: _,
+            course: _,
             drift: _,
             arrivals,
             late_labels,
@@ -229,6 +216,7 @@ impl Engine {
         arrivals.iter_mut().try_for_each(|arrivals| state.restore(arrivals))?;
         late_labels.iter_mut().try_for_each(|late_labels| state.restore(late_labels))?;
         scoring.iter_mut().try_for_each(|scoring| state.restore(scoring))?;
+        self.restore_course(state)?;
         self.restore_drift(state)
     }
 
@@ -460,40 +448,5 @@ impl Engine {
                 reasons.join(", ")
             ),
         ))
-    }
-}
-
-impl Snapshot for Counts {
-    const PART: &'static str = "counts";
-
-    fn save(&self, to: &mut Saving<'_>) {
-        let Self { records, rejected, filtered, duplicates, sampled_out, forgotten, by_reason, bytes, best_loss } =
-            self;
-        to.put("records", &[*records, *rejected, *bytes]);
-        let left_out = [*filtered, *duplicates, *sampled_out, *forgotten];
-        if left_out != [0; 4] {
-            to.put("left_out", &left_out);
-        }
-        to.put("by_reason", &Reason::ALL.map(|reason| by_reason.get(&reason).copied().unwrap_or(0)));
-        to.put("best_loss", best_loss.as_ref().map_or(&[][..], |best| std::slice::from_ref(&best.loss)));
-        to.put("best_loss_records", best_loss.as_ref().map_or(&[][..], |best| std::slice::from_ref(&best.records)));
-    }
-
-    fn restore(&mut self, from: &Restoring<'_>) -> Result<()> {
-        let Self { records, rejected, filtered, duplicates, sampled_out, forgotten, by_reason, bytes, best_loss } =
-            self;
-        [*records, *rejected, *bytes] = from.counts("records")?;
-        // It is missing where nothing was left out, and in files of before there was anything to leave out.
-        [*filtered, *duplicates, *sampled_out, *forgotten] =
-            if from.has("left_out") { from.counts("left_out")? } else { [0; 4] };
-        let counts: Vec<u64> = from.get("by_reason")?; // reasons that came later are missing, and have not occurred
-        let sum = counts.iter().try_fold(0_u64, |sum, &count| sum.checked_add(count));
-        let is_whole = counts.len() <= Reason::ALL.len() && sum == Some(*rejected);
-        from.check("by_reason", is_whole && *rejected <= *records)?;
-        *by_reason = Reason::ALL.into_iter().zip(counts).filter(|(_, count)| *count > 0).collect();
-        let (loss, of) = (from.get::<f64>("best_loss")?, from.get::<u64>("best_loss_records")?);
-        *best_loss = loss.first().zip(of.first()).map(|(&loss, &records)| LossSum { loss, records });
-        let is_one = loss.len() == of.len() && loss.len() <= 1;
-        from.check("best_loss_records", is_one && of.iter().all(|&records| records <= u64::MAX / 2))
     }
 }

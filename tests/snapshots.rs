@@ -14,9 +14,10 @@ use tidemill::batcher::Batcher;
 use tidemill::encoder::label::LabelGuard;
 use tidemill::engine::Counts;
 use tidemill::error::Result;
-use tidemill::examples::{LabelToken, MicroBatch, stride};
+use tidemill::examples::{LabelToken, MicroBatch, Scored, stride};
 use tidemill::learner::{Model, Penalty, Shape, Update};
 use tidemill::metric::Metrics;
+use tidemill::metric::course::Course;
 use tidemill::record::Position;
 use tidemill::scaler::Scaler;
 use tidemill::snapshot::State;
@@ -102,6 +103,38 @@ proptest! {
         older.restore(&mut back).unwrap();
         let fresh = Metrics::default();
         prop_assert_eq!((back.total, back.no_change, back.fading), (metrics.total, fresh.no_change, fresh.fading));
+    }
+
+    #[test]
+    fn a_course_comes_back_and_goes_on(
+        rows in prop::collection::vec(
+            (1..100_000u64, any::<i64>(), -40.0..40.0f32, prop::sample::select(vec![0.0, 1.0, f32::NAN]), 0.0..3.0f32),
+            1..600,
+        ),
+        behind in 0..1_000_000u64,
+    ) {
+        let of = |rows: &[(u64, i64, f32, f32, f32)]| Scored {
+            batch: MicroBatch {
+                rows: rows.len(),
+                record: rows.iter().map(|row| row.0).collect(),
+                time: rows.iter().map(|row| row.1).collect(),
+                label: rows.iter().map(|row| row.3).collect(),
+                weight: rows.iter().map(|row| row.4).collect(),
+                ..MicroBatch::default()
+            },
+            logit: rows.iter().map(|row| row.2).collect(),
+            ..Scored::default()
+        };
+        let (begin, rest) = rows.split_at(rows.len() / 2);
+        let mut course = Course::default();
+        course.begin_behind(behind);
+        course.add(&of(begin));
+        let mut back = restored(&course, Course::default());
+        prop_assert!(back == course);
+        for course in [&mut course, &mut back] {
+            course.add(&of(rest));
+        }
+        prop_assert!(back == course && course.times.cells().count() <= 256 && course.records.cells().count() <= 256);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::learner::Update;
 use crate::report::number::{duration, quantity};
 use crate::report::page::escape;
 use crate::report::page::frame::{page, paragraph, section, warning};
-use crate::report::page::plot::{self, Axis, Line, Plot, Point};
+use crate::report::page::plot::{self, Axis, Line, Plot, Point, Stroke};
 use crate::report::page::table::Column::{Number, Text};
 use crate::report::page::table::{Column, table};
 use crate::report::page::ticks::Scale;
@@ -171,12 +171,14 @@ fn draw(
                 cells.iter().filter(of_line).filter_map(|cell| Some(point(cell, cell.measured()?))).collect();
             if !points.is_empty() {
                 let name = format!("{}, {}", label(report, &device.id), rule(update));
-                lines.push(Line { name, colour, dashed: update == Update::Batch, points });
+                let stroke = if update == Update::Batch { Stroke::Dashed } else { Stroke::Solid };
+                lines.push(Line { name, colour, stroke, dots: true, points });
             }
         }
     }
-    let axis = |name: &str, marks| Axis { name: name.to_owned(), scale: Scale::Log, marks };
-    plot::figure(&Plot { title: title.to_owned(), x: axis(x, marks), y: axis(y, Vec::new()), lines })
+    let axis = |name: &str, marks| Axis { marks, ..Axis::new(name, Scale::Log) };
+    let (x, y) = (axis(x, marks), axis(y, Vec::new()));
+    plot::figure(&Plot { title: title.to_owned(), x, y, lines, ..Plot::default() })
 }
 
 /// Every cell that was not measured, those of a reason together.

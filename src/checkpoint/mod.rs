@@ -31,6 +31,7 @@
 //! | `distinct` | features of a part of the slots: `level` (behind the bits of a hash), by feature `hash`, `space` in `namespace` |
 //! | `segments` | where asked for: `columns`, `counts` (values told apart, values that were not), by value `met`, column in `of` |
 //! | `metric_windows` | where asked for: `counts`, `times`, `kinds`, by open window `open`, its `segments`; `totals`; of all of them `cells.*` |
+//! | `course` | where a report is asked for: `behind`; over `records` and over `times` `*.step`, `*.index` of the stretches, and their figures as in `metric_windows` |
 //! | `drift`, `adwin`, `page_hinkley` | where asked for: `counts`, `alarms` and their `means`; what each detector remembers |
 //! | `step` | while the learning rate is raised: `factor`, `left` |
 //! | `trial`, `trial_model` | while a second learner is tried: `labelled`, `losses`; its model, as `model` |

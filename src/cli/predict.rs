@@ -50,6 +50,9 @@ pub(super) struct PredictArgs {
     /// The run in numbers, as JSON
     #[arg(long, value_name = "FILE")]
     summary: Option<String>,
+    /// The run as a page for a browser: one file that needs no network
+    #[arg(long, value_name = "FILE")]
+    report: Option<String>,
     /// Records that could not be used, as JSON lines
     #[arg(long, value_name = "FILE")]
     rejected: Option<String>,
@@ -119,6 +122,7 @@ pub(super) fn run(args: PredictArgs) -> Result<()> {
 
     let summary = summary::of(&plan, &outcome);
     show::end(&plan, &summary, quiet)?;
+    show::report(&plan, &outcome, &summary, "predict")?;
     show::ended(outcome.end)
 }
 
@@ -139,6 +143,7 @@ fn options(args: PredictArgs) -> Options {
             predictions: Some(args.predictions.unwrap_or_else(|| "-".into())),
             model: None,
             summary: args.summary,
+            report: args.report,
             rejected: args.rejected,
             side: None,
             metrics: args.metrics,

@@ -4,17 +4,20 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use crate::config::Plan;
+use crate::config::sweep::Sweep;
 use crate::error::Result;
 use crate::metric::log_loss::LogLoss;
 use crate::pipeline::passes::LaterPass;
 use crate::pipeline::summary::{cores, roles, times};
-use crate::pipeline::{End, Moment, Status, summary};
+use crate::pipeline::sweep::{self, Swept};
+use crate::pipeline::{End, Moment, Outcome, Status, page, summary};
 use crate::report;
 use crate::report::progress::{Progress, Tick};
 use crate::report::view::{Look, View};
 use crate::schema::{Role, Schema};
+use crate::sink::output::replace;
 use crate::sink::summary::Summary;
-use crate::sink::sweep::LearnerSummary;
+use crate::sink::sweep::{LearnerSummary, SweepSummary};
 
 /// Learners that are shown while a sweep lasts.
 const LEADERS: usize = 10;
@@ -179,6 +182,26 @@ pub(super) fn end(plan: &Plan, summary: &Summary, quiet: bool) -> Result<()> {
         super::say(&report::summary::text(summary));
     }
     plan.outputs.summary.as_deref().map_or(Ok(()), |path| summary.write(path))
+}
+
+/// Writes the page of a run where it is wanted.
+///
+/// # Errors
+/// A file that cannot be written.
+pub(super) fn report(plan: &Plan, outcome: &Outcome, summary: &Summary, command: &str) -> Result<()> {
+    let Some(path) = plan.outputs.report.as_deref() else { return Ok(()) };
+    let page = page::of(plan, outcome, summary, command);
+    replace(path, |to| to.write_all(page.as_bytes()))
+}
+
+/// The same of a sweep.
+///
+/// # Errors
+/// A file that cannot be written.
+pub(super) fn sweep_report(sweep: &Sweep, swept: &Swept, figures: &SweepSummary) -> Result<()> {
+    let Some(path) = sweep.plan.outputs.report.as_deref() else { return Ok(()) };
+    let page = sweep::page::of(sweep, swept, figures);
+    replace(path, |to| to.write_all(page.as_bytes()))
 }
 
 /// The outcome of a command, by how its stream ended: to be stopped is to have done what was asked.

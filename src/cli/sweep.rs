@@ -64,6 +64,7 @@ pub(super) fn run(args: SweepArgs) -> Result<()> {
     }
     let written = promote(&sweep, &swept, quiet);
     sweep.plan.outputs.summary.as_deref().map_or(Ok(()), |path| figures.write(path))?; // also without a model
+    show::sweep_report(&sweep, &swept, &figures)?;
     written?;
     show::ended(swept.outcome.end)
 }

@@ -73,6 +73,7 @@ pub(super) fn run(args: TrainArgs) -> Result<()> {
     let model = plan.outputs.model.as_deref().filter(|_| !has_diverged);
     let written = model.map_or(Ok(()), |path| saved::model_of(&plan, &outcome).write(path));
     show::end(&plan, &summary, quiet)?; // also where the model could not be written
+    show::report(&plan, &outcome, &summary, "train")?;
     written?;
     show::ended(outcome.end)
 }

@@ -91,6 +91,8 @@ pub struct Plan {
     pub threshold: Threshold,
     /// Who looks for drift, and what is done about it.
     pub drift: Option<Spec>,
+    /// Whether the course of the run is kept, for a report.
+    pub keeps_course: bool,
 }
 
 /// Files to write, where named.
@@ -102,6 +104,8 @@ pub struct Outputs {
     pub model: Option<PathBuf>,
     /// The run in numbers.
     pub summary: Option<PathBuf>,
+    /// The run as a page.
+    pub report: Option<PathBuf>,
     /// What could not be used.
     pub rejected: Option<PathBuf>,
     /// What was left out for its time.
@@ -271,6 +275,7 @@ impl Plan {
                 predictions: path(output.predictions),
                 model: path(output.model),
                 summary: path(output.summary),
+                report: path(output.report),
                 rejected: path(output.rejected),
                 side: path(output.side),
                 metrics: path(output.metrics),
@@ -285,6 +290,7 @@ impl Plan {
             windows,
             threshold,
             drift: drift::of(&options, settings.optimizer)?,
+            keeps_course: options.output.report.is_some(),
             base: Options::default(),
             options,
         })

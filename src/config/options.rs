@@ -223,6 +223,9 @@ section! {
         /// The run in numbers, as JSON
         #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
         summary: String,
+        /// The run as a page for a browser: curves, calibration, segments, what was rejected; one file that needs no network
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
+        report: String,
         /// Records that could not be used, as JSON lines
         #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
         rejected: String,

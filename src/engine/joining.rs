@@ -238,6 +238,7 @@ impl Engine {
             let (learned, corrected) = scoring.sort(scored);
             self.metrics.add_known(&learned);
             self.metrics.correct(&corrected);
+            self.course.iter_mut().for_each(|course| course.add_known(&learned, &corrected));
             self.tell_known(&learned, sink)?;
         }
         if let Some(scoring) = &mut self.scoring {

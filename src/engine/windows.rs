@@ -27,6 +27,7 @@ impl Engine {
     /// Takes predictions into the metrics, and hands on what follows from them.
     pub(super) fn score(&mut self, scored: &Scored, sink: &mut dyn Sink) -> Result<()> {
         self.metrics.update(scored);
+        self.course.iter_mut().for_each(|course| course.add(scored));
         if let Some(windowed) = &mut self.windowed {
             windowed.add(scored, &mut self.closed);
             self.tell_windows(sink)?;

@@ -75,6 +75,16 @@ impl Auc {
     }
 }
 
+/// The middle of a bin of [`Auc::bins`]; those at both ends, which have none, count as one more beside the others.
+///
+/// ```
+/// use tidemill::metric::auc::{BINS, centre};
+/// assert_eq!([0, BINS / 2, BINS - 1].map(centre), [-16.0 - 0.5 / 256.0, 0.5 / 256.0, 16.0 + 0.5 / 256.0]);
+/// ```
+pub fn centre(bin: usize) -> f64 {
+    (bin as f64 - 0.5) / WIDTH.per_unit - WIDTH.limit
+}
+
 /// An area, and the most that it can be off.
 pub(super) struct Area {
     pub(super) value: Option<f64>,

@@ -71,6 +71,20 @@ impl Cell {
         usize::from(self.ranking.add(row.logit, row.label, row.weight))
     }
 
+    /// Takes back that a record was a negative, and adds it as the positive that it turned out to be.
+    pub fn correct(&mut self, logit: f32, weight: f32) {
+        let labelled = self.tally.labelled;
+        self.add(&Row::late(logit, 0.0, -weight));
+        self.add(&Row::late(logit, 1.0, weight));
+        self.tally.labelled = labelled;
+    }
+
+    /// Adds another cell.
+    pub fn merge(&mut self, other: &Self) {
+        self.tally.merge(&other.tally);
+        self.ranking.merge(&other.ranking);
+    }
+
     /// Bytes that it takes, about.
     pub fn bytes(&self) -> usize {
         Self::BYTES[0] + Self::BYTES[1] * self.ranking.bins.len()

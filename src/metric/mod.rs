@@ -4,8 +4,9 @@
 //! and not scored; example weights count as repetitions. Slices in, plain sums kept: no learner, no I/O, no clock.
 //! A figure that would divide by zero records is `None`. Siblings: [`log_loss`], [`auc`], [`calibration`], [`no_change`],
 //! [`fading`], [`explosion`], which keep sums; [`bin`], and what is worked out from bins at the end: [`average_precision`],
-//! [`calibration_error`], [`confusion`], told as [`quality`]; [`windows`] of the stream, made of a [`cell`] each with its
-//! [`ranking`]. Predictions are finite numbers: the engine ends a run at the first that is not.
+//! [`calibration_error`], [`confusion`], told as [`quality`], and [`curves`]; [`windows`] of the stream and its
+//! [`course`], made of a [`cell`] each with its [`ranking`]. Predictions are finite numbers: the engine ends a run at the
+//! first that is not.
 
 pub mod auc;
 pub mod average_precision;
@@ -14,6 +15,8 @@ pub mod calibration;
 pub mod calibration_error;
 pub mod cell;
 pub mod confusion;
+pub mod course;
+pub mod curves;
 pub mod explosion;
 pub mod fading;
 pub mod log_loss;

@@ -39,6 +39,33 @@ impl Ranking {
         is_new
     }
 
+    /// Adds another ranking.
+    ///
+    /// ```
+    /// use tidemill::metric::ranking::Ranking;
+    /// let (mut low, mut high) = (Ranking::default(), Ranking::default());
+    /// low.add(-1.0, 0.0, 1.0);
+    /// high.add(2.0, 1.0, 1.0);
+    /// high.merge(&low);
+    /// assert_eq!(high.area(), Some((1.0, 0.0)));
+    /// ```
+    pub fn merge(&mut self, other: &Self) {
+        let (mine, theirs) = (std::mem::take(self), other);
+        let (mut a, mut b) = (0, 0);
+        while a < mine.bins.len() || b < theirs.bins.len() {
+            let [left, right] = [mine.bins.get(a), theirs.bins.get(b)].map(|bin| bin.copied().unwrap_or(u32::MAX));
+            let mut sums = [0.0; 2];
+            for (of, at) in [(&mine, &mut a), (theirs, &mut b)] {
+                if of.bins.get(*at) == Some(&left.min(right)) {
+                    sums = [sums[0] + of.sums[*at][0], sums[1] + of.sums[*at][1]];
+                    *at += 1;
+                }
+            }
+            self.bins.push(left.min(right));
+            self.sums.push(sums);
+        }
+    }
+
     /// The binned area, and the most that it can differ from the exact one; `None` until both classes have been seen.
     ///
     /// ```

@@ -179,7 +179,7 @@ fn connect(
         schema: schema.clone(),
         transform: Arc::new(Transform::new(schema)?),
         encoder: Encoder::new(schema, plan.label.clone())
-            .asking_for_times(plan.has_windows_of_time())
+            .asking_for_times(plan.has_windows_of_time() || plan.keeps_course)
             .lenient(plan.settings.frozen)
             .keeping_raw(plan.outputs.side.is_some()),
         namer: if plan.names && !plan.settings.frozen { Namer::new(schema, hash_bits) } else { None },

@@ -4,8 +4,10 @@
 //! predictions; and one that writes checkpoints. Siblings, in the order in which a run meets them: [`warm_start`] (a
 //! model to train on), `resumed` (a checkpoint to go on from), [`preview`] (a look before anything runs), [`start`] (what is needed before the first record, the
 //! columns among it), [`outlet`] (where results go), [`flow`] (threads and channels), `sequencer` (the engine's
-//! thread), `live` (input that keeps coming) with `listen` (connections), `delay` (how long records may wait), `endpoint` (what monitors are told) with `time_of_day`, `checkpoints`, [`passes`] (learning the stream again), `stop` (an end before the end), [`stage`] (how a thread spends its time), [`saved`] (a
-//! run as a model file and back), [`summary`] (a run in numbers) and [`sweep`] (many learners on one run).
+//! thread), `live` (input that keeps coming) with `listen` (connections), `delay` (how long records may wait), `endpoint`
+//! (what monitors are told) with `time_of_day`, `checkpoints`, [`pace`] (records a second), [`passes`] (learning the stream
+//! again), `stop` (an end before the end), [`stage`] (how a thread spends its time), [`saved`] (a run as a model file and
+//! back), [`summary`] (a run in numbers), [`page`] (the same for a browser) and [`sweep`] (many learners on one run).
 
 mod background;
 mod checkpoints;
@@ -16,6 +18,8 @@ pub mod flow;
 mod listen;
 mod live;
 pub mod outlet;
+pub mod pace;
+pub mod page;
 pub mod passes;
 pub mod preview;
 mod resumed;
@@ -44,6 +48,7 @@ use crate::event_time::MISSING;
 use crate::learner::device;
 use crate::learner::{Learner, LostDevice, Model, Settings};
 use crate::metric::Metrics;
+use crate::metric::course::Course;
 use crate::metric::windows::Windowed;
 use crate::online::Online;
 use crate::scaler::Scaler;
@@ -52,8 +57,10 @@ use crate::source::Input;
 use crate::window::{self, Windows};
 use checkpoints::with_what_is_kept;
 use endpoint::Endpoint;
+use flow::Ended;
 use live::LiveInputs;
 use outlet::Outlet;
+use pace::Pace;
 use passes::{LaterPass, LaterPasses};
 use resumed::Kept;
 pub use sequencer::End;
@@ -176,6 +183,8 @@ pub struct Outcome {
     pub elapsed: Duration,
     /// The passes over records that had been learned before.
     pub later: LaterPasses,
+    /// Records a second as the run went, in this process.
+    pub pace: Pace,
     /// Time of each stage, in the order of the flow.
     pub stages: Vec<StageTimes>,
     /// How the stream ended.
@@ -201,6 +210,8 @@ pub struct Told {
     pub segments: Option<Segments>,
     /// What was found of drift, where somebody looked for it.
     pub drifted: Option<Drifted>,
+    /// The course of the run, where a report is asked for.
+    pub course: Option<Course>,
     /// What the user should know of inputs that kept coming.
     pub of_live: Vec<String>,
 }
@@ -215,6 +226,7 @@ impl Told {
             windowed: engine.windowed().cloned(),
             segments: engine.segments().cloned(),
             drifted: engine.drifted().cloned(),
+            course: engine.course().cloned(),
         }
     }
 }
@@ -276,7 +288,7 @@ fn run_observed(
     show_start(&mut engine, before, (&inferred, &notes), &mut *observe);
     let (leaves_pairs, checkpoints) = (opened.makes_pairs, kept.map(|kept| (kept.every, header, kept.store)));
     let ready = Ready { source, head, schema: &schema, settings, leaves_pairs, outlet, checkpoints };
-    let ended = flow::run(plan, ready, &mut engine, stop, Watch::new(started, before, &mut *observe));
+    let (ended, pace) = timed(plan, ready, &mut engine, stop, (started, before, &mut *observe));
     let mut ended = ended.map_err(|error| with_advice(plan, error))?;
 
     let elapsed = before + started.elapsed();
@@ -301,10 +313,29 @@ fn run_observed(
         lost_device: engine.lost_device().cloned(),
         elapsed,
         later,
+        pace,
         stages: ended.stages,
         end: ended.end,
         checkpoint: ended.checkpoint,
     })
+}
+
+/// Runs the stream, and notes how fast it goes.
+fn timed(
+    plan: &Plan,
+    ready: Ready<'_>,
+    engine: &mut Engine,
+    stop: &Stop,
+    (started, before, observe): (Instant, Duration, Observe<'_>),
+) -> (Result<Ended>, Pace) {
+    let mut pace = Pace::new(before, engine.counts().records);
+    let mut look = |status: Status<'_>| {
+        pace.see(status.elapsed, status.counts.records);
+        observe(status);
+    };
+    let ended = flow::run(plan, ready, engine, stop, Watch::new(started, before, &mut look));
+    pace.see(before + started.elapsed(), engine.counts().records);
+    (ended, pace)
 }
 
 /// What predicting needs beside the model and the scales, as named arrays.
@@ -341,7 +372,10 @@ fn engine_of(
     let event_time = plan.event_time.as_ref().or(watched.as_ref());
     let engine = Engine::new(batcher, learner, settings, plan.max_rejected).by_event_time(event_time);
     let windows = plan.windows.as_ref().map(|windows| &windows.spec);
-    let engine = engine.telling_windows(windows).looking_for_drift(plan.drift.as_ref(), reopen);
+    let engine = engine
+        .telling_windows(windows)
+        .keeping_course(plan.keeps_course)
+        .looking_for_drift(plan.drift.as_ref(), reopen);
     passes::prepare(plan, engine, schema.dense())
 }
 

@@ -46,6 +46,7 @@ pub fn check(plan: &Plan) -> Result<()> {
         ("--predictions", &outputs.predictions),
         ("--model", &outputs.model),
         ("--summary", &outputs.summary),
+        ("--report", &outputs.report),
         ("--rejected", &outputs.rejected),
         ("--metrics", &outputs.metrics),
         ("--alerts", &outputs.alerts),

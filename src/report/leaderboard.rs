@@ -27,14 +27,19 @@ pub fn table(learners: &[LearnerSummary], most: Option<usize>) -> String {
 }
 
 fn line(learner: &LearnerSummary, rank: usize) -> String {
-    let LearnerSummary { number, log_loss, diverged, dropped_after, given, .. } = learner;
-    let loss = figure(*log_loss, 6);
-    let became = match (diverged, dropped_after) {
-        (true, _) => " (diverged)".to_owned(),
-        (false, Some(after)) => format!(" (dropped after {})", count(*after)),
-        (false, None) => String::new(),
-    };
+    let LearnerSummary { number, log_loss, given, .. } = learner;
+    let (loss, became) = (figure(*log_loss, 6), became(learner));
+    let became = if became.is_empty() { became } else { format!(" ({became})") };
     format!("{rank:>4}  {number:>6}  {loss:>8}  {given}{became}")
+}
+
+/// What became of a learner that did not come to the end with a loss; else nothing.
+pub(super) fn became(learner: &LearnerSummary) -> String {
+    match (learner.diverged, learner.dropped_after) {
+        (true, _) => "diverged".to_owned(),
+        (false, Some(after)) => format!("dropped after {}", count(after)),
+        (false, None) => String::new(),
+    }
 }
 
 /// The whole summary.

@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use super::{LearnerOptions, OptimizerName, Options, Plan, settings};
 use crate::error::{Error, Result};
 use crate::learner::Settings;
+use crate::schema::Schema;
 use grid::{Assignment, Grid};
 
 /// Records that are handed on together, at least: a multiple of every micro-batch.
@@ -97,6 +98,7 @@ impl Sweep {
         let first = candidates.first().ok_or_else(|| Error::usage("--grid: no setting is left"))?;
         let mut plan = Plan::new(Options { learner: first.options.clone(), ..options.clone() }, &[])?;
         plan.settings.batch = together(&candidates)?;
+        plan.keeps_course = false; // every learner has one of its own
         let promoted = promoted(sweep.promote.as_deref(), candidates.len())?;
         if sweep.promote.is_some() && plan.outputs.model.is_none() {
             return Err(Error::usage("--promote says whose model is written: name the file with --model FILE"));
@@ -109,6 +111,11 @@ impl Sweep {
         }
         let drop_after = sweep.drop_after;
         Ok(Self { plan, candidates, left_out, drop_after, promoted, max_bytes, base: options })
+    }
+
+    /// What all learners have in common, with the columns that were found for them.
+    pub fn base_written_out(&self, schema: &Schema) -> Options {
+        Options { learner: self.base.learner.clone(), ..self.plan.written_out(schema) }
     }
 
     /// The plan of a run of `train` with the settings of one learner.

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use super::curves::Curves;
 use crate::error::{Error, ErrorKind, Result};
 use crate::examples::MicroBatch;
 use crate::learner::Model;
@@ -39,6 +40,8 @@ struct Seen {
     labelled: u64,
     weight: f64,
     gone: Vec<Ranked>,
+    /// Where a report is asked for.
+    curves: Option<Curves>,
 }
 
 /// A learner among the others.
@@ -85,6 +88,32 @@ impl Crew {
         }
         drop(seen);
         self.tell(|| Task::Learn(Arc::clone(batch)))
+    }
+
+    /// The same crew, which keeps how each learner went.
+    #[must_use]
+    pub(super) fn keeping_curves(self, is_asked: bool) -> Self {
+        self.seen().curves = is_asked.then(Curves::default);
+        self
+    }
+
+    /// How each learner went; `None` where nobody asked for it.
+    pub(super) fn curves(&self) -> Option<Curves> {
+        self.seen().curves.clone()
+    }
+
+    /// Ends a stretch of the curves where it is time, or the stream `is_over`.
+    pub(super) fn follow_curves(&self, is_over: bool) -> Result<()> {
+        let (labelled, weight, is_due) = {
+            let seen = self.seen();
+            let is_due = |curves: &Curves| curves.is_due(seen.labelled) || is_over && !curves.is_at(seen.labelled);
+            (seen.labelled, seen.weight, seen.curves.as_ref().is_some_and(is_due))
+        };
+        if is_due {
+            let standings = self.standings()?;
+            self.seen().curves.iter_mut().for_each(|curves| curves.end((labelled, weight), &standings));
+        }
+        Ok(())
     }
 
     /// Labelled records handed on so far.

@@ -1,9 +1,12 @@
 //! Many learners on one run: the stream is read, parsed, encoded and standardised once, and every learner takes the same
 //! micro-batches.
 //!
-//! Siblings: `crew` (the threads that learn), `relay` (what the engine sees of them) and [`summary`] (a sweep in numbers).
+//! Siblings: `crew` (the threads that learn), `curves` (how each went), `relay` (what the engine sees of them), [`summary`]
+//! (a sweep in numbers) and [`page`] (the same for a browser).
 
 mod crew;
+mod curves;
+pub mod page;
 mod relay;
 pub mod summary;
 
@@ -18,6 +21,7 @@ use crate::learner::device::many::OpenedMany;
 use crate::learner::device::{self, Job, Opened};
 use crate::learner::many::Field;
 pub use crew::{Crew, Ranked};
+pub use curves::Curves;
 use relay::Relay;
 
 /// What a sweep leaves behind.
@@ -27,6 +31,8 @@ pub struct Swept {
     pub outcome: Outcome,
     /// Every learner, the best first.
     pub ranking: Vec<Ranked>,
+    /// How each learner went, where a report is asked for.
+    pub curves: Option<Curves>,
     /// The place of the learner that is promoted; `None` where it has diverged, or all have.
     pub promoted: Option<usize>,
 }
@@ -48,13 +54,15 @@ pub fn run(sweep: &Sweep, stop: &Stop, observe: Observe<'_>) -> Result<Swept> {
     };
     let mut outcome = run_on(&sweep.plan, None, stop, &mut look, &mut open)?;
     let ranking = crew.get().map_or(Ok(Vec::new()), |crew| crew.ranking())?;
+    crew.get().map_or(Ok(()), |crew| crew.follow_curves(true))?;
+    let curves = crew.get().and_then(|crew| crew.curves());
     let is_promoted = |of: &&Ranked| sweep.promoted.is_none_or(|place| place == of.place);
     let promoted = ranking.iter().find(is_promoted).filter(|of| !of.has_diverged()).map(|of| of.place);
     // The engine knew the weight of the labels alone; with the best one's loss its warnings are about that one.
     let log_loss = &mut outcome.metrics.total.log_loss;
     let best = ranking.first().filter(|best| !best.has_diverged()).and_then(|best| best.log_loss);
     log_loss.loss = best.unwrap_or(0.0) * log_loss.weight;
-    Ok(Swept { outcome, ranking, promoted })
+    Ok(Swept { outcome, ranking, curves, promoted })
 }
 
 /// Opens the learners and starts their threads.
@@ -67,7 +75,7 @@ fn open(sweep: &Sweep, job: Job, keep: impl FnOnce(Crew) -> Arc<Crew>) -> Result
     check_memory(sweep, &field)?;
     let OpenedMany { parts, device, why } =
         device::many::open(&sweep.plan.device, &field, sweep.plan.threads, job.features)?;
-    let crew = keep(Crew::start(parts));
+    let crew = keep(Crew::start(parts).keeping_curves(sweep.plan.outputs.report.is_some()));
     let why = format!("{} learners side by side; {why}", field.settings.len());
     let learner = Box::new(Relay::new(crew, job.model, sweep.drop_after, sweep.promoted));
     Ok(Opened { learner, device, why, makes_pairs: false })

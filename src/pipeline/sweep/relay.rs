@@ -71,6 +71,7 @@ impl Learner for Relay {
         let batch = Arc::new(batch);
         self.crew.learn(&batch)?;
         self.out.push_back(batch);
+        self.crew.follow_curves(false)?;
         match &mut self.halving {
             Some(halving) if halving.next <= self.crew.labelled() => halving.halve(&self.crew),
             _ => Ok(()),

@@ -31,6 +31,23 @@ pub fn section(heading: &str, body: &str) -> String {
     format!("<section>\n<h2>{}</h2>\n{body}</section>\n", escape(heading))
 }
 
+/// The same with a name by which links within the page find it.
+pub fn named_section(id: &str, heading: &str, body: &str) -> String {
+    let heading = escape(heading);
+    format!("<section id=\"{id}\" aria-labelledby=\"{id}-is\">\n<h2 id=\"{id}-is\">{heading}</h2>\n{body}</section>\n")
+}
+
+/// Links to sections: their names and headings.
+pub fn contents(sections: &[(&str, &str)]) -> String {
+    let link = |(id, heading): &(&str, &str)| format!("<a href=\"#{id}\">{}</a>\n", escape(heading));
+    format!("<nav aria-label=\"Contents\">\n{}</nav>\n", sections.iter().map(link).collect::<String>())
+}
+
+/// Text as it stands, in lines.
+pub fn verbatim(text: &str) -> String {
+    format!("<pre tabindex=\"0\">{}</pre>\n", escape(text))
+}
+
 const STYLE: &str = "
 :root {
   --paper: #ffffff; --ink: #1b1f24; --faint: #59626d; --rule: #d5dae0; --wash: #f3f5f7; --warn: #fff3d6; --warn-ink: #5c4300;
@@ -54,19 +71,33 @@ const STYLE: &str = "
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
 main { max-width: 76rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; }
-h1 { font-size: 1.6rem; line-height: 1.25; margin: 0 0 .5rem; }
+h1 { font-size: 1.6rem; line-height: 1.25; margin: 0 0 .5rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.2rem; margin: 2.5rem 0 .5rem; border-top: 1px solid var(--rule); padding-top: 1rem; }
 p { max-width: 46rem; margin: .5rem 0; }
 .warning { background: var(--warn); color: var(--warn-ink); padding: .6rem .8rem; border-left: 4px solid currentColor; }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr)); gap: 1.5rem; }
 figure { margin: 0; min-width: 0; max-width: 34rem; break-inside: avoid; }
+.plots figure { display: grid; grid-template-rows: subgrid; grid-row: span 3; align-content: start; row-gap: .25rem; }
 figcaption { font-weight: 600; margin-bottom: .25rem; }
+figcaption p { font-weight: 400; font-size: .875rem; color: var(--faint); margin: .1rem 0 .35rem; }
+.plots figure:only-child { max-width: 26rem; }
 svg.plot { display: block; width: 100%; height: auto; }
 svg.plot text { fill: var(--faint); font: 11px system-ui, sans-serif; }
 svg.plot .frame { stroke: var(--faint); fill: none; }
 svg.plot .grid { stroke: var(--rule); }
 .line { fill: none; stroke-width: 2; stroke-linejoin: round; }
 .dashed { stroke-dasharray: 6 4; }
+.dotted { stroke-dasharray: 1.5 3; }
+.thin { stroke-width: 1; stroke-dasharray: 3 3; }
+.line.none { stroke: none; }
+figure.broad { max-width: none; }
+svg.broad { min-width: 40rem; max-width: 60rem; }
+svg.plot text.strong { fill: var(--ink); font-weight: 600; }
+svg.plot text.halo { paint-order: stroke; stroke: var(--paper); stroke-width: 3px; }
+.other { fill: none; stroke: var(--faint); stroke-width: .75; stroke-dasharray: 2 2; opacity: .35; }
+.event { stroke: var(--c5); stroke-width: 1.25; stroke-dasharray: 2 2; fill: none; opacity: .6; }
+svg.bar { display: block; width: 100%; min-width: 9rem; height: 1rem; }
+svg.bar .empty { fill: var(--rule); }
 .span { stroke-width: 1; opacity: .7; }
 .k0 { stroke: var(--c0); } .k1 { stroke: var(--c1); } .k2 { stroke: var(--c2); }
 .k3 { stroke: var(--c3); } .k4 { stroke: var(--c4); } .k5 { stroke: var(--c5); }
@@ -81,6 +112,17 @@ th { color: var(--faint); font-weight: 600; white-space: nowrap; }
 th.number, td.number { text-align: right; white-space: nowrap; }
 tbody tr:nth-child(even) { background: var(--wash); }
 tr { break-inside: avoid; }
+nav { display: flex; flex-wrap: wrap; gap: .15rem 1rem; margin: .75rem 0; font-size: .9rem; }
+a { color: var(--c0); }
+dl.tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 9.5rem), 1fr)); gap: .75rem; margin: 1rem 0; }
+dl.tiles div { background: var(--wash); border: 1px solid var(--rule); border-radius: .4rem; padding: .5rem .7rem; break-inside: avoid; }
+dl.tiles dt { font-size: .8rem; color: var(--faint); }
+dl.tiles dd { margin: 0; font-size: 1.35rem; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
+dl.tiles dd.beside { font-size: .8rem; color: var(--faint); }
+pre { background: var(--wash); border: 1px solid var(--rule); padding: .6rem .8rem; overflow-x: auto; font-size: .8rem; max-height: 30rem; }
+td.name { white-space: normal; overflow-wrap: anywhere; min-width: 8rem; }
+h3 { font-size: 1rem; margin: 1.5rem 0 .25rem; }
+@media print { nav { display: none; } pre { max-height: none; white-space: pre-wrap; } }
 ";
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ pub fn table(head: &[(&str, Column)], rows: &[Vec<String>]) -> String {
     let class = |column: Column| if column == Column::Number { " class=\"number\"" } else { "" };
     let mut out = String::from("<div class=\"wide\"><table>\n<thead><tr>");
     for (name, column) in head {
-        out.push_str(&format!("<th{}>{}</th>", class(*column), escape(name)));
+        out.push_str(&format!("<th scope=\"col\"{}>{}</th>", class(*column), escape(name)));
     }
     out.push_str("</tr></thead>\n<tbody>\n");
     for row in rows {

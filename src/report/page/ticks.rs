@@ -1,9 +1,10 @@
 //! Where an axis has its marks, and what they are called: takes the range of the values, gives round numbers.
 
 /// How values become places.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub enum Scale {
     /// Equal differences are equally far apart.
+    #[default]
     Linear,
     /// Equal ratios are; values above 0 alone have a place.
     Log,
