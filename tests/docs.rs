@@ -33,6 +33,7 @@ const NOT_RUN: &[(&str, &str, &str)] = &[
     ("README.md", "tidemill train w3.csv", NO_DATA),
     ("docs/guide.md", "cargo install", TAKES_MINUTES),
     ("docs/guide.md", "tidemill bench", TAKES_MINUTES),
+    ("docs/gpu.md", "tidemill bench", TAKES_MINUTES),
     ("docs/guide.md", "tidemill train app.csv --follow", LISTENS),
     ("docs/guide.md", "tidemill train --listen", LISTENS),
     ("docs/from-vowpal-wabbit.md", "vw ", OTHER),

@@ -8,9 +8,10 @@ use std::process::{Command, Stdio};
 
 use program::Folder;
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 12] = [
     "train",
     "sweep",
+    "compare",
     "check",
     "predict",
     "generate",
