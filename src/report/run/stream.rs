@@ -68,7 +68,7 @@ pub(super) fn event_time(run: &Run<'_>) -> String {
         ("records that wait for the watermark", of.held),
         ("records taken early, for want of room", of.hurried),
     ]));
-    table(&[("event time", Text), ("", Text)], &rows)
+    table(&[("event time", Text), ("value", Text)], &rows)
 }
 
 /// What became of labels that come late; nothing where none do.
@@ -138,6 +138,9 @@ pub(super) fn drift(run: &Run<'_>) -> String {
     let head =
         [("record", Number), ("event time", Text), ("log loss before", Number), ("since", Number), ("found by", Text)];
     out.push_str(&table(&head, &drift.first.iter().take(MOST).map(row).collect::<Vec<_>>()));
+    if drift.alarms > MOST as u64 {
+        out.push_str(&paragraph(&format!("These are the first {MOST}.")));
+    }
     let done = counted(&[
         ("the step was raised", drift.raised),
         ("rates began anew", drift.reset),
