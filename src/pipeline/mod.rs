@@ -220,9 +220,7 @@ fn run_on(
     observe(Status { elapsed: before, inferred: &inferred, notes: &notes, ..Status::of(counts, metrics) });
     let (leaves_pairs, checkpoints) = (opened.makes_pairs, kept.map(|kept| (kept.every, header, kept.store)));
     let ready = Ready { source, head, schema: &schema, settings, leaves_pairs, outlet, checkpoints };
-    let watch = Watch { started, before, observe: &mut *observe };
-    let (ended, pace) = timed(plan, ready, &mut engine, stop, watch);
-    let mut ended = ended.map_err(|error| with_advice(plan, error))?;
+    let (mut ended, pace) = timed(plan, ready, &mut engine, stop, Watch { started, before, observe: &mut *observe })?;
 
     let elapsed = before + started.elapsed();
     let later = passes::run(plan, &mut engine, &mut ended.end, stop, observe)?;
@@ -254,7 +252,7 @@ fn run_on(
 }
 
 /// Runs the stream, and notes how fast it goes.
-fn timed(plan: &Plan, ready: Ready<'_>, engine: &mut Engine, stop: &Stop, watch: Watch<'_>) -> (Result<Ended>, Pace) {
+fn timed(plan: &Plan, ready: Ready<'_>, engine: &mut Engine, stop: &Stop, watch: Watch<'_>) -> Result<(Ended, Pace)> {
     let Watch { started, before, observe } = watch;
     let mut pace = Pace::new(before, engine.counts().records);
     let mut look = |status: Status<'_>| {
@@ -263,7 +261,7 @@ fn timed(plan: &Plan, ready: Ready<'_>, engine: &mut Engine, stop: &Stop, watch:
     };
     let ended = flow::run(plan, ready, engine, stop, Watch { started, before, observe: &mut look });
     pace.see(before + started.elapsed(), engine.counts().records);
-    (ended, pace)
+    Ok((ended.map_err(|error| with_advice(plan, error))?, pace))
 }
 
 /// What predicting needs beside the model and the scales.
