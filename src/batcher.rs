@@ -391,7 +391,9 @@ impl Snapshot for Batcher {
         from.restore(filling)?;
         from.check("filling", filling.stage.is_empty() || *labels_come_late)?;
         let fits = filling.rows < *size && filling.dense.len() == filling.rows * *stride;
-        from.check("filling", fits && (filling.rows == 0 || filling.time.is_empty() != *carries_time))?;
+        from.check("filling", fits)?;
+        // A report may be asked for, or not any more, where a run goes on.
+        filling.time.resize(if *carries_time { filling.rows } else { 0 }, i64::MIN);
         from.check("filling", (filling.rows == 0) || filling.segment.is_empty() != segments.is_some())
     }
 }

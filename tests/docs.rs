@@ -27,7 +27,6 @@ const NOT_RUN: &[(&str, &str, &str)] = &[
     ("README.md", "mkfifo clicks", LISTENS),
     ("README.md", "tidemill train app.log.csv --follow", LISTENS),
     ("README.md", "tidemill train --listen", LISTENS),
-    ("README.md", "tidemill bench", TAKES_MINUTES),
     ("README.md", "tidemill train w1.csv", NO_DATA),
     ("README.md", "tidemill train w2.tsv", NO_DATA),
     ("README.md", "tidemill train w3.csv", NO_DATA),

@@ -288,8 +288,8 @@ fn run_observed(
     show_start(&mut engine, before, (&inferred, &notes), &mut *observe);
     let (leaves_pairs, checkpoints) = (opened.makes_pairs, kept.map(|kept| (kept.every, header, kept.store)));
     let ready = Ready { source, head, schema: &schema, settings, leaves_pairs, outlet, checkpoints };
-    let (ended, pace) = timed(plan, ready, &mut engine, stop, (started, before, &mut *observe));
-    let mut ended = ended.map_err(|error| with_advice(plan, error))?;
+    let watched = (started, before, &mut *observe);
+    let (mut ended, pace) = timed(plan, ready, &mut engine, stop, watched)?;
 
     let elapsed = before + started.elapsed();
     let later = passes::run(plan, &mut engine, &mut ended.end, stop, observe)?;
@@ -327,7 +327,7 @@ fn timed(
     engine: &mut Engine,
     stop: &Stop,
     (started, before, observe): (Instant, Duration, Observe<'_>),
-) -> (Result<Ended>, Pace) {
+) -> Result<(Ended, Pace)> {
     let mut pace = Pace::new(before, engine.counts().records);
     let mut look = |status: Status<'_>| {
         pace.see(status.elapsed, status.counts.records);
@@ -335,7 +335,7 @@ fn timed(
     };
     let ended = flow::run(plan, ready, engine, stop, Watch::new(started, before, &mut look));
     pace.see(before + started.elapsed(), engine.counts().records);
-    (ended, pace)
+    Ok((ended.map_err(|error| with_advice(plan, error))?, pace))
 }
 
 /// What predicting needs beside the model and the scales, as named arrays.

@@ -248,7 +248,8 @@ fn reopening(opened: &Opened, features: usize) -> Reopen {
 
 /// The batcher with what metrics by windows and segments need.
 fn telling_apart(batcher: Batcher, plan: &Plan, schema: &Schema) -> Result<Batcher> {
-    let tells_time = plan.drift.is_some() && !plan.settings.frozen && schema.time.is_some();
+    let is_asked = plan.keeps_course || plan.drift.is_some() && !plan.settings.frozen;
+    let tells_time = is_asked && schema.time.is_some();
     let Some(windows) = &plan.windows else { return Ok(batcher.telling_apart(None, tells_time)) };
     if windows.need_time() && schema.time.is_none() {
         return Err(Error::usage(
