@@ -288,8 +288,7 @@ fn run_observed(
     show_start(&mut engine, before, (&inferred, &notes), &mut *observe);
     let (leaves_pairs, checkpoints) = (opened.makes_pairs, kept.map(|kept| (kept.every, header, kept.store)));
     let ready = Ready { source, head, schema: &schema, settings, leaves_pairs, outlet, checkpoints };
-    let watched = (started, before, &mut *observe);
-    let (mut ended, pace) = timed(plan, ready, &mut engine, stop, watched)?;
+    let (mut ended, pace) = timed(plan, ready, &mut engine, stop, (started, before, &mut *observe))?;
 
     let elapsed = before + started.elapsed();
     let later = passes::run(plan, &mut engine, &mut ended.end, stop, observe)?;
