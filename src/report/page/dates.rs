@@ -7,7 +7,7 @@ use crate::timestamp::{DAY, SECOND, parse, written};
 const MARKS: i64 = 5;
 
 /// Distances of marks within a day or a few, in microseconds.
-const STEPS: [i64; 24] = [
+const STEPS: [i64; 23] = [
     1_000,
     2_000,
     5_000,
@@ -16,7 +16,6 @@ const STEPS: [i64; 24] = [
     50_000,
     100_000,
     200_000,
-    500_000,
     SECOND,
     5 * SECOND,
     15 * SECOND,
