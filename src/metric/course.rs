@@ -211,7 +211,7 @@ mod tests {
     use crate::snapshot::State;
 
     fn scored(rows: std::ops::Range<u64>) -> Scored {
-        let label = |at: u64| if at % 5 == 4 { f32::NAN } else { f32::from(u8::from(at % 3 == 0)) };
+        let label = |at: u64| if at % 5 == 4 { f32::NAN } else { f32::from(u8::from(at.is_multiple_of(3))) };
         let batch = MicroBatch {
             rows: rows.clone().count(),
             label: rows.clone().map(label).collect(),

@@ -183,7 +183,7 @@ impl Curves<'_> {
         let bar = |bin: usize| (centre(bin) * per_unit as f64).floor() as i64;
         let mut used = self.0.iter().enumerate().filter(|(_, of)| of[0] > 0.0 || of[1] > 0.0).map(|(bin, _)| bar(bin));
         let Some(first) = used.next() else { return Vec::new() };
-        let last = used.last().unwrap_or(first);
+        let last = used.next_back().unwrap_or(first);
         let mut bars: Vec<_> = (first..=last).map(|at| (at as f64 / per_unit as f64, [0.0; 2])).collect();
         for (bin, of) in self.0.iter().enumerate() {
             if let Some((_, sums)) = usize::try_from(bar(bin) - first).ok().and_then(|at| bars.get_mut(at)) {

@@ -1,9 +1,9 @@
 //! A run as a page: takes its summary, its metrics and its course, gives HTML that a browser shows without network or
 //! script. It measures nothing, and leaves out what a run has not got.
 //!
-//! Siblings, in the order of the page: [`headline`] (what to take from it first), [`curves`] (how it went), [`scores`] (what
-//! the predictions were worth), [`segments`], [`weights`] (what was learned), [`stream`] (what became of records and labels),
-//! [`speed`] and [`settings`].
+//! Siblings, in the order of the page: `headline` (what to take from it first), `curves` (how it went), `scores` (what
+//! the predictions were worth), `segments`, `weights` (what was learned), `stream` (what became of records and labels),
+//! `speed` and `settings`.
 
 pub(crate) mod curves;
 mod headline;

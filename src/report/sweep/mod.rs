@@ -1,5 +1,5 @@
 //! A sweep as a page: takes its learners with their settings and how the best of them went, gives HTML that a browser shows
-//! without network or script. It measures nothing. Sibling: [`parallel`] (settings against loss).
+//! without network or script. It measures nothing. Sibling: `parallel` (settings against loss).
 
 mod parallel;
 
@@ -138,7 +138,7 @@ fn curves(run: &SweepRun<'_>) -> String {
 /// A line a learner, of what is made of its places and losses.
 fn lines(run: &SweepRun<'_>, of: impl Fn(usize, f64) -> Option<f64>) -> Vec<Line> {
     const STROKES: [Stroke; 3] = [Stroke::Solid, Stroke::Dashed, Stroke::Dotted];
-    let line = |(at, (learner, curve)): (usize, (&LearnerSummary, &Vec<(f64, f64)>))| {
+    let line = |at: usize, learner: &LearnerSummary, curve: &[(f64, f64)]| {
         let point = |(stretch, &(x, loss)): (usize, &(f64, f64))| Some(Point::at((x, of(stretch, loss)?)));
         Line {
             name: format!("{}: {}", at + 1, learner.given),
@@ -149,7 +149,8 @@ fn lines(run: &SweepRun<'_>, of: impl Fn(usize, f64) -> Option<f64>) -> Vec<Line
             points: curve.iter().enumerate().filter_map(point).collect(),
         }
     };
-    let lines = run.summary.learners.iter().zip(&run.curves).enumerate().map(line);
+    let learners = run.summary.learners.iter().zip(&run.curves).enumerate();
+    let lines = learners.map(|(at, (learner, curve))| line(at, learner, curve));
     lines.filter(|line| line.points.len() > 1).collect()
 }
 

@@ -177,7 +177,7 @@ fn line(axes: &[Axis], rank: usize, (loss, given): &(f64, &Vec<(&'static str, St
 fn draw(axis: &Axis, x: f64, at: usize) -> String {
     let bottom = HEIGHT - BOTTOM;
     // Names in two rows, so that long ones have room.
-    let row = if at % 2 == 0 { 12.0 } else { 26.0 };
+    let row = if at.is_multiple_of(2) { 12.0 } else { 26.0 };
     let mut out = format!(
         "<path class=\"frame\" d=\"M{x:.0} {TOP}V{bottom}\"/><text class=\"strong\" x=\"{x:.0}\" y=\"{row}\" text-anchor=\"middle\">{}</text>\n",
         escape(&axis.name)
