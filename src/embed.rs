@@ -135,7 +135,7 @@ impl Classifier {
     }
 
     /// Predicts a record, then learns that its label is this; gives the probability from before. Where the record names a
-    /// label itself, that is not looked at.
+    /// label itself, this one counts; but one that is no label makes the record one that cannot be used.
     ///
     /// # Errors
     /// As [`Classifier::predict`]; and a record that a sample or deduplication leaves out.

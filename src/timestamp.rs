@@ -151,6 +151,11 @@ fn since_1970(text: &[u8], whole: impl Fn(i64) -> Option<i64>, unit: f64) -> Opt
             (time.abs() < 9e18).then(|| libm::round(time) as i64)?
         }
     };
+    within_reach(time)
+}
+
+/// A time that is not so far away that the distance of two could not be told.
+fn within_reach(time: i64) -> Option<i64> {
     (time.unsigned_abs() < 100_000_000_000 * SECOND.unsigned_abs()).then_some(time)
 }
 
@@ -159,12 +164,13 @@ fn by_pattern(text: &str, pattern: &str) -> Option<i64> {
     let mut parsed = Parsed::new();
     chrono::format::parse(&mut parsed, text, StrftimeItems::new(pattern)).ok()?;
     if parsed.timestamp().is_some() {
-        return parsed.to_datetime_with_timezone(&chrono::Utc).ok().map(|time| time.timestamp_micros());
+        let time = parsed.to_datetime_with_timezone(&chrono::Utc).ok()?;
+        return within_reach(time.timestamp_micros());
     }
     let date = parsed.to_naive_date().ok()?;
     let time = parsed.to_naive_time().unwrap_or(chrono::NaiveTime::MIN);
     let offset = i64::from(parsed.offset().unwrap_or(0)) * SECOND;
-    Some(date.and_time(time).and_utc().timestamp_micros() - offset)
+    within_reach(date.and_time(time).and_utc().timestamp_micros() - offset)
 }
 
 /// Text that is read from its front.
@@ -419,6 +425,7 @@ mod tests {
         assert_eq!("epoch-s".parse::<Form>().unwrap().read(b"1714564800000"), None);
         assert_eq!("epoch-ms".parse::<Form>().unwrap().read(b"2024-05-01"), None);
         assert_eq!("%d.%m.%Y".parse::<Form>().unwrap().read(b"31.02.2024"), None);
+        assert_eq!("%Y-%m-%d".parse::<Form>().unwrap().read(b"+262000-01-01"), None); // beyond what distances can be told of
         for wrong in ["", "seconds", "%H:%M", "%Q", "%Y"] {
             assert!(wrong.parse::<Form>().unwrap_err().contains("epoch-ms"), "{wrong}");
         }

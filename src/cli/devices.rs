@@ -31,7 +31,7 @@ fn describe(adapter: &AdapterSummary, text: &mut String) {
     .collect();
     let [smallest, largest] = adapter.subgroup_sizes;
     text.push_str(&format!(
-        "gpu:{index}   {name} ({backend}, {kind}; {driver}); batch updates\n        \
+        "gpu:{index}   {name} ({backend}, {kind}; {driver}); record and batch updates\n        \
          buffers to {} MiB, bindings to {} MiB, workgroup storage {} KiB, subgroups of {smallest} to {largest}; {}\n",
         adapter.max_buffer_size / MIB,
         adapter.max_binding_size / MIB,

@@ -14,6 +14,9 @@ impl Engine {
     /// A failing device, or a prediction that is not a finite number.
     pub fn ask(&mut self, examples: &mut Examples, sink: &mut dyn Sink) -> Result<Vec<f32>> {
         self.settle(sink)?;
+        if examples.rows == 0 {
+            return Ok(Vec::new());
+        }
         examples.label.fill(LabelToken::Missing);
         let batch = self.batcher.look_at(examples, self.spare.pop().unwrap_or_default())?;
         self.learner.learn(batch)?;

@@ -102,6 +102,10 @@ impl Course {
         self.add_rows(known, Row::late);
         let weights = &corrected.batch.weight;
         for (row, (&logit, &weight)) in corrected.logit.iter().zip(weights).enumerate() {
+            // What was never added here cannot be taken back.
+            if corrected.batch.record[row] <= self.behind {
+                continue;
+            }
             self.at(&corrected.batch, row, |cell| cell.correct(logit, weight));
         }
     }
@@ -246,6 +250,18 @@ mod tests {
         assert!(off.abs() < 1e-9, "{off}");
         let (area, error) = by_record.1.ranking.area().unwrap();
         assert!((area - metrics.auc.value().unwrap()).abs() <= error + metrics.auc.error().unwrap());
+    }
+
+    #[test]
+    fn a_correction_takes_back_only_what_was_added() {
+        let (mut course, known) = (Course::default(), scored(0..0));
+        course.begin_behind(10);
+        course.add(&scored(10..20));
+        let before = course.clone();
+        course.add_known(&known, &scored(0..10));
+        assert_eq!(course, before);
+        course.add_known(&known, &scored(10..11));
+        assert_ne!(course, before);
     }
 
     #[test]

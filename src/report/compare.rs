@@ -163,7 +163,7 @@ impl Comparison {
 
     /// The comparison as text, each line ended.
     pub fn text(&self) -> String {
-        let names = self.runs.iter().zip(1..).map(|(name, number)| format!("run {number}  {name}\n"));
+        let names = self.runs.iter().zip(1..).map(|(name, number)| format!("run {number}  {}\n", in_line(name)));
         let runs = || (1..=self.runs.len()).map(|number| format!("run {number}"));
         let settings = match self.settings.is_empty() {
             true => "the settings are the same, as far as the summaries say\n".to_owned(),
@@ -319,11 +319,16 @@ fn shown(value: &Value) -> String {
         Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
         other => other.to_string(),
     };
-    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let text = in_line(&text);
     match text.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text,
     }
+}
+
+/// Text that neither ends its line nor moves the cursor of a terminal.
+fn in_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 fn plain(value: &Value) -> String {
@@ -345,7 +350,11 @@ impl FigureRow {
 
     fn number(&self, value: f64) -> String {
         let (_, digits) = self.shown;
-        if digits == 0 && value >= 0.0 { count(value.round() as u64) } else { format!("{value:.digits$}") }
+        match value.abs() {
+            huge if huge >= 1e15 => format!("{value:.3e}"),
+            _ if digits == 0 && value >= 0.0 => count(value.round() as u64),
+            _ => format!("{value:.digits$}"),
+        }
     }
 
     fn signed(&self, value: f64) -> String {
@@ -356,7 +365,7 @@ impl FigureRow {
 impl RunWarning {
     fn line(&self) -> String {
         let whose = self.run.map(|number| format!("run {number}: ")).unwrap_or_default();
-        format!("warning: {whose}{}\n", self.warning)
+        format!("warning: {whose}{}\n", in_line(&self.warning))
     }
 }
 

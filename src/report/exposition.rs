@@ -52,6 +52,8 @@ pub struct Figures {
     pub sampled_out: u64,
     /// Predicted records with their loss and calibration.
     pub total: Tally,
+    /// Log loss since the start, in nats, corrections taken back.
+    pub mean_log_loss: Option<f64>,
     /// Area under the ROC curve, and how far it can be off.
     pub auc: Option<(f64, Option<f64>)>,
     /// Updates behind the model that made the last predictions.
@@ -236,7 +238,8 @@ fn quality(of: &Figures) -> Vec<Family> {
         Family::counter("squared_error", "Squared error times example weight, added up", sums.squared),
         Family::counter("correct_weight", "Example weights of records put into their class at 0.5", sums.correct),
     ];
-    let mean = loss.mean().map(|mean| Family::gauge("mean_log_loss", "Log loss since the start", mean).in_unit(nats()));
+    let mean =
+        of.mean_log_loss.map(|mean| Family::gauge("mean_log_loss", "Log loss since the start", mean).in_unit(nats()));
     families.extend(mean);
     if let Some((auc, error)) = of.auc {
         families.push(Family::gauge("auc", "Area under the ROC curve since the start", auc));

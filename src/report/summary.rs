@@ -112,15 +112,10 @@ fn setup(s: &Summary) -> String {
     }
     let why = if s.device_reason.is_empty() { String::new() } else { format!(": {}", s.device_reason) };
     let mut text = String::new();
-    let (labelled, updates) = (count(s.labelled), count(s.updates));
+    let (labelled, updates) = (labelled(s), count(s.updates));
     append(
         &mut text,
-        format_args!(
-            "records     {labelled} labelled, {} rejected{}{}\n",
-            count(s.rejected),
-            by_reason(s),
-            left_out(s)
-        ),
+        format_args!("records     {labelled}, {} rejected{}{}\n", count(s.rejected), by_reason(s), left_out(s)),
     );
     let updates = if s.frozen { "none: nothing is learned;".into() } else { updates + "," };
     append(&mut text, format_args!("updates     {updates} model version {}\n", count(s.model_version)));
@@ -144,6 +139,13 @@ fn setup(s: &Summary) -> String {
         );
     }
     text
+}
+
+/// How many predicted records had a label, and how many had none, if any.
+pub(super) fn labelled(s: &Summary) -> String {
+    let without = s.records.saturating_sub(s.labelled);
+    let without = if without > 0 { format!(", {} without a label", count(without)) } else { String::new() };
+    format!("{} labelled{without}", count(s.labelled))
 }
 
 fn left_out(s: &Summary) -> String {

@@ -10,6 +10,8 @@ use crate::report::exposition::Figures;
 
 /// How long a caller may take to ask and to be answered.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+/// Pieces of what an answered caller still sends that are read at a look.
+const PIECES: usize = 16;
 /// How long it may take to hang up behind that.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// Bytes that are read at a time.
@@ -102,7 +104,8 @@ fn say(stream: &mut TcpStream, answer: &[u8], written: &mut usize) -> Looked {
 
 fn let_go(stream: &mut TcpStream) -> Looked {
     let mut piece = [0; PIECE];
-    loop {
+    // Not for as long as something comes: whoever goes on sending is looked at again when others have been.
+    for _ in 0..PIECES {
         match stream.read(&mut piece) {
             Ok(0) => return Looked::Gone,
             Ok(_) => {}
@@ -111,4 +114,5 @@ fn let_go(stream: &mut TcpStream) -> Looked {
             Err(_) => return Looked::Gone,
         }
     }
+    Looked::Waits
 }

@@ -97,6 +97,7 @@ fn figures(status: &Status<'_>, before: &Figures) -> Figures {
         duplicates: *duplicates,
         sampled_out: *sampled_out,
         total: never_falling(&metrics.total, &before.total),
+        mean_log_loss: metrics.total.log_loss.mean(),
         auc: metrics.auc.value().map(|auc| (auc, metrics.auc.error())),
         version: status.version,
         event_time: event_time(status),

@@ -88,7 +88,7 @@ impl Endpoint {
 impl Drop for Endpoint {
     fn drop(&mut self) {
         self.running = None;
-        let _ = self.closed.recv(); // it ends within a moment
+        let _ = self.closed.recv_timeout(caller::PATIENCE); // it ends within a moment
     }
 }
 

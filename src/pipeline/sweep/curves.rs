@@ -48,10 +48,11 @@ impl Curves {
         standings.iter().for_each(|standing| losses[standing.place] = standing.loss);
         self.ends.push(End { labelled, weight, losses });
         if self.ends.len() > MOST {
-            let mut at = 0;
+            // The last one stays: there the curves end.
+            let mut at = self.ends.len();
             self.ends.retain(|_| {
-                at += 1;
-                at % 2 == 0
+                at -= 1;
+                at.is_multiple_of(2)
             });
             self.step *= 2;
         }

@@ -35,7 +35,6 @@ pub(super) fn over_records(run: &Run<'_>) -> String {
     let Some(course) = run.course.filter(|_| run.summary.labelled > 0) else { return String::new() };
     let events = run.alarms.iter().map(|alarm| alarm.record as f64).collect();
     let mut drawn = Drawn::of(&course.records, Axis::new("records", Scale::Linear), events);
-    drawn.axis.range = Some((course.behind as f64, drawn.end().min(run.summary.read()) as f64));
     let mut out = String::new();
     if course.behind > 0 {
         out.push_str(&warning(&format!(
@@ -43,6 +42,10 @@ pub(super) fn over_records(run: &Run<'_>) -> String {
             count(course.behind)
         )));
     }
+    // Records that waited in the checkpoint for their micro-batch come behind it.
+    let Some(first) = drawn.windows.first().map(|window| window.from) else { return out };
+    let behind = i64::try_from(course.behind).map_or(first, |behind| behind.min(first));
+    drawn.axis.range = Some((behind as f64, drawn.end().min(run.summary.read()) as f64));
     out.push_str(&paragraph(&format!(
         "Each dot is a window of {} records on its own; the line without dots is all records so far, and ends in the figures \
          above. A dot below the line is a stretch that went better than what was before it.{}",
@@ -80,7 +83,7 @@ fn late(run: &Run<'_>) -> &'static str {
 impl Drawn {
     fn of(stretches: &Stretches, axis: Axis, events: Vec<f64>) -> Self {
         let (from, until, _) = inner(stretches);
-        let together = ((until - from) / stretches.step).div_euclid(WINDOWS) + 1;
+        let together = (until.abs_diff(from) / stretches.step.unsigned_abs() / WINDOWS.unsigned_abs()) as i64 + 1;
         let width = stretches.step.saturating_mul(together);
         let (mut windows, mut so_far) = (Vec::<(i64, Cell)>::new(), Vec::new());
         let mut all = Cell::default();

@@ -5,6 +5,7 @@ use crate::learner::Update;
 use crate::report::number::{NOT_AVAILABLE, bytes, count, duration, figure, percent, quantity};
 use crate::report::page::frame::{paragraph, warning};
 use crate::report::page::tiles::{Tile, tiles};
+use crate::report::summary::labelled;
 use crate::sink::summary::Summary;
 
 /// Warnings, then figures.
@@ -48,7 +49,7 @@ fn brier(s: &Summary) -> Tile {
 }
 
 fn records(s: &Summary) -> Tile {
-    let beside = format!("{} labelled, {} rejected", count(s.labelled), count(s.rejected));
+    let beside = format!("{}, {} rejected", labelled(s), count(s.rejected));
     Tile::new("records predicted", count(s.records), beside)
 }
 

@@ -41,7 +41,7 @@ fn weighed(all: &[Weighed]) -> String {
         vec![short(&of.name), format!("{:+.4}", of.weight), percent(of.traffic), shared]
     };
     let head =
-        [("feature", Text), ("weight", Number), ("of the records", Number), ("known ones that share it", Number)];
+        [("feature", Text), ("weight", Number), ("of sampled records", Number), ("known ones that share it", Number)];
     table(&head, &all.iter().map(row).collect::<Vec<_>>())
 }
 
